@@ -1,0 +1,1 @@
+"""Configuration: read once, checked once, frozen ever after."""
