@@ -17,10 +17,13 @@ export const FEATURES = ["moderation", "completion"] as const;
 export type Feature = (typeof FEATURES)[number];
 
 export interface Calls {
-  /** Probabilities per text and label, in the order of `runtime.models.moderation.labels`. */
+  /**
+   * Probabilities per text and label, in the order of `runtime.models.moderation.labels`; null for
+   * a text that the model abstains from (see worker/moderation.ts).
+   */
   "moderation.score": {
     req: { readonly texts: readonly string[]; readonly lane: "visible" | "rest" };
-    res: { readonly scores: readonly (readonly number[])[] };
+    res: { readonly scores: readonly (readonly number[] | null)[] };
   };
   /**
    * Ghost text for the caret between `before` and `after`. A newer call with the same `field`
