@@ -1,0 +1,1 @@
+"""Judging a model: figures, fixtures and the gate between compression steps."""

@@ -1,0 +1,1 @@
+"""Training of the two models from the shared data (extra `train`)."""

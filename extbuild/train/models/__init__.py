@@ -1,0 +1,1 @@
+"""The two networks as small torch modules with Hugging Face tensor names."""
