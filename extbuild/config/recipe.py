@@ -98,6 +98,6 @@ class Recipe(Frozen):
     fixtures: str = "fixtures/eval.jsonl"
     passes: tuple[PassSpec, ...]
     budget: Budget
-    gates: dict[str, Gate] = {}
+    gates: dict[str, Gate] = Field(default_factory=dict)
     moderation: ModerationPolicy | None = None
     completion: CompletionPolicy | None = None

@@ -60,9 +60,7 @@ def _leet(word: str, random: Random) -> str:
 
 
 def _homoglyph(word: str, random: Random) -> str:
-    return "".join(
-        HOMOGLYPHS[c] if c in HOMOGLYPHS and random.random() < 0.5 else c for c in word
-    )
+    return "".join(HOMOGLYPHS[c] if c in HOMOGLYPHS and random.random() < 0.5 else c for c in word)
 
 
 def _spaced(word: str, random: Random) -> str:

@@ -29,9 +29,7 @@ def is_basic_character(token: str) -> bool:
     return unicodedata.name(body, "").startswith(("LATIN", "CYRILLIC"))
 
 
-def kept_tokens(
-    vocabulary: Mapping[str, int], counts: Mapping[str, float], size: int
-) -> list[str]:
+def kept_tokens(vocabulary: Mapping[str, int], counts: Mapping[str, float], size: int) -> list[str]:
     """The `size` tokens that stay: specials, basic characters, then the most frequent.
 
     Order: specials first (so [PAD] is 0), the rest by old id. Fewer than `size` only when the

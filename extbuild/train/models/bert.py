@@ -42,7 +42,8 @@ class Embeddings(nn.Module):
         fixed = self.position_embeddings.weight[: input_ids.shape[1]]
         fixed = fixed + self.token_type_embeddings.weight[0]
         summed: Tensor = self.word_embeddings(input_ids) + fixed
-        return self.dropout(self.LayerNorm(summed))
+        out: Tensor = self.dropout(self.LayerNorm(summed))
+        return out
 
 
 class SelfProjections(nn.Module):

@@ -28,9 +28,16 @@ export interface Calls {
   /**
    * Ghost text for the caret between `before` and `after`. A newer call with the same `field`
    * from the same client replaces an unfinished older one, which is answered with `superseded`.
+   * `minConfidence` and `maxWords` are the person's settings (the worker has no storage to read).
    */
   "completion.suggest": {
-    req: { readonly field: string; readonly before: string; readonly after: string };
+    req: {
+      readonly field: string;
+      readonly before: string;
+      readonly after: string;
+      readonly minConfidence: number;
+      readonly maxWords: number;
+    };
     res: Suggestion;
   };
   /** The present status; the port is then sent every later one as a `status` event. */
@@ -121,6 +128,7 @@ export const LIMITS = {
   charactersBefore: 4000,
   charactersAfter: 500,
   charactersField: 64,
+  maxWords: 32,
   /** Unanswered calls of one port; more are refused with `too-many`. */
   callsInFlight: 32,
 } as const;

@@ -1,0 +1,87 @@
+"""What a measurement gives: rows, and the ratios between the extension and its native peer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Literal
+
+Peer = Literal["extension", "onnxruntime"]
+Unit = Literal["ms", "bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The median of ``runs`` measurements of one thing.
+
+    ``subject`` is a model or the package, ``peer`` what ran it: the installed extension, or native
+    ONNX Runtime in Python on the same packed bytes. ``shape`` says how much was asked at once.
+    ``browser`` is its name and version; None for the native peer. ``threads`` is None where
+    nothing runs.
+    """
+
+    subject: str
+    peer: Peer
+    shape: str
+    metric: str
+    unit: Unit
+    median: float
+    runs: int
+    threads: int | None
+    browser: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """``value`` is extension / native, 1 = as fast as native; ``goal`` the most that passes."""
+
+    name: str
+    value: float
+    goal: float | None
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the goal is reached; None where none is set."""
+        return None if self.goal is None else self.value <= self.goal
+
+
+def row_of(
+    values: Sequence[float],
+    *,
+    subject: str,
+    peer: Peer,
+    shape: str,
+    metric: str,
+    browser: str | None = None,
+) -> Row:
+    """A row of milliseconds from measurements made on one thread."""
+    return Row(subject, peer, shape, metric, "ms", median(values), len(values), 1, browser)
+
+
+def ratios_of(rows: Sequence[Row], goals: Mapping[str, float]) -> tuple[Ratio, ...]:
+    """One ratio for each extension row that has a native row of the same subject, shape, metric.
+
+    Both come from one run on one machine, so its load and speed cancel out. ``goals`` are by name.
+    """
+    native = {
+        (row.subject, row.shape, row.metric): row.median
+        for row in rows
+        if row.peer == "onnxruntime"
+    }
+    found = []
+    for row in rows:
+        base = native.get((row.subject, row.shape, row.metric))
+        if row.peer == "extension" and base:
+            name = f"{row.browser} / native: {row.subject} {row.metric}, {row.shape}"
+            found.append(Ratio(name, row.median / base, goals.get(name)))
+    return tuple(found)
+
+
+def as_json(rows: Sequence[Row], ratios: Sequence[Ratio]) -> dict[str, object]:
+    """The document that ``inv bench --json`` writes."""
+    return {
+        "rows": [asdict(row) for row in rows],
+        "ratios": [
+            {"name": ratio.name, "value": ratio.value, "goal": ratio.goal, "pass": ratio.passed}
+            for ratio in ratios
+        ],
+    }

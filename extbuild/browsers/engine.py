@@ -1,0 +1,70 @@
+"""Asking the engine of a running extension, from one of its own pages, as its user interface does.
+
+The messages are those of ``extension_src/src/protocol/messages.ts``; times are taken inside the
+page, so WebDriver's round trips are not in them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selenium.webdriver.remote.webdriver import WebDriver
+
+# One port per page, as in protocol/endpoint.ts; a lost port is opened again by the next call.
+_CONVERSE = """
+const [calls, done] = arguments;
+const open = async () => {
+  await chrome.runtime.sendMessage({ kind: "host.ensure", req: {} });
+  const port = chrome.runtime.connect({ name: "measure" });
+  const waiting = new Map();
+  port.onMessage.addListener((message) => waiting.get(message.id)?.(message));
+  port.onDisconnect.addListener(() => {
+    delete window.extbuildPort;
+    for (const settle of waiting.values()) settle({ error: { message: "the port was lost" } });
+  });
+  return { port, waiting, next: 1 };
+};
+const call = async ([name, req]) => {
+  const started = performance.now();
+  const line = (window.extbuildPort ??= await open());
+  const id = line.next++;
+  const message = await new Promise((settle) => {
+    line.waiting.set(id, settle);
+    line.port.postMessage({ kind: "call", id, name, req });
+  });
+  line.waiting.delete(id);
+  const ms = performance.now() - started;
+  return { res: message.res ?? null, error: message.error?.message ?? null, ms };
+};
+(async () => {
+  const answers = [];
+  for (const one of calls) answers.push(await call(one));
+  return answers;
+})().then(done, (error) => done(String(error)));
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call by its name in ``Calls`` and its request."""
+
+    name: str
+    req: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, and the time from asking to having it in the page, opening included, ms."""
+
+    res: object
+    ms: float
+
+
+def converse(driver: WebDriver, calls: Sequence[Call]) -> list[Answer]:
+    """Make ``calls`` one after the other from the extension's page in the current tab."""
+    said = driver.execute_async_script(_CONVERSE, [[call.name, dict(call.req)] for call in calls])
+    if isinstance(said, str):
+        raise RuntimeError(f"the extension's page cannot reach its host: {said}")
+    for call, answer in zip(calls, said, strict=True):
+        if answer["error"] is not None:
+            raise RuntimeError(f"{call.name}: {answer['error']}")
+    return [Answer(answer["res"], float(answer["ms"])) for answer in said]

@@ -1,0 +1,1 @@
+"""Putting the unpacked extension together: manifest, runtime description, scripts and assets."""

@@ -1,0 +1,1 @@
+"""Making a model smaller: passes under a contract that a runner checks."""

@@ -1,0 +1,1 @@
+"""One pass per file; each file's docstring lists the rules it follows."""

@@ -1,0 +1,33 @@
+"""``[tool.extbuild]`` in pyproject.toml: the extension, its models and its browsers."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from extbuild.artifacts import TargetName
+from extbuild.config.runtime import Frozen
+
+_KIB = 1024
+_MIB = 1024 * _KIB
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
+class ExtensionConfig(Frozen):
+    """What is built. The version is ``[project].version``, so that a release has one number.
+
+    ``max_shard_bytes`` caps one weight file; add-on reviewers and Firefox's linter stop at 100 MiB.
+    ``firefox_id`` is an add-on id in the form of an e-mail address, or a GUID in braces.
+    ``description`` is shown by browsers and stores, which cut it at 132 characters.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=45)]
+    description: Annotated[str, Field(min_length=1, max_length=132)]
+    models: Annotated[tuple[Name, ...], Field(min_length=1)]
+    targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
+    max_shard_bytes: Annotated[int, Field(ge=64 * _KIB, le=100 * _MIB)]
+    firefox_id: Annotated[
+        str, Field(pattern=r"^([A-Za-z0-9._-]*@[A-Za-z0-9._-]+|\{[0-9a-fA-F-]{36}\})$")
+    ]
+    chrome_min_version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}$")]
+    firefox_min_version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]

@@ -1,0 +1,1 @@
+"""From an unpacked extension to an archive that browsers and stores accept."""

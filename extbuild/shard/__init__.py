@@ -1,0 +1,1 @@
+"""Weights as files of a bounded size, each with its hash, together without holes."""

@@ -1,0 +1,1 @@
+"""Reading models as their authors publish them: Hugging Face directories and ONNX files."""

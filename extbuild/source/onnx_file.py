@@ -1,0 +1,131 @@
+"""A directory with ``model.onnx``: read with its external data and brought to our conventions.
+
+Allowed beyond the conventions: an encoder's ``token_type_ids`` input, which is replaced by zeros
+inside the graph, since one text is one segment. Everything else must be as ARCHITECTURE.md says
+(see "Graph conventions"); a decoder without a cache or ``logits_index`` is refused.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from extbuild.artifacts import Task
+from extbuild.errors import SourceError
+from extbuild.source.config_json import ModelConfig
+
+ONNX_FILE = "model.onnx"
+CONVENTIONS = 'see "Graph conventions" in ARCHITECTURE.md'
+
+
+def read_onnx(file: Path) -> tuple[ir.Model, list[Path]]:
+    """The graph with all its weights in memory, and its external data files, sorted.
+
+    SourceError if a file is damaged or missing.
+    """
+    # onnx-ir raises protobuf's DecodeError (a ValueError) or its own wrapper with that as cause.
+    try:
+        model = ir.load(file)
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise SourceError(
+            str(file), "is not a readable ONNX file", found=str(error).split("\n")[0]
+        ) from error
+    tensors = _external_tensors(model)
+    for tensor in tensors:
+        data = file.parent / tensor.location
+        needed = (tensor.offset or 0) + (tensor.length or 0)
+        if not data.is_file():
+            raise SourceError(
+                str(data), f"is missing, though the weight {tensor.name} lies in it"
+            )
+        if data.stat().st_size < needed:
+            raise SourceError(
+                str(data),
+                f"is truncated: the weight {tensor.name} ends at byte {needed:,}",
+                found=f"{data.stat().st_size:,} bytes",
+                do="copy the file again",
+            )
+    data_files = sorted({file.parent / tensor.location for tensor in tensors})
+    return ir.external_data.load_to_model(model), data_files
+
+
+def adopt(file: Path, model: ir.Model, config: ModelConfig, task: Task) -> None:
+    """Check a freshly read graph against the conventions and settle token types, in place."""
+    if task == "moderation":
+        _replace_token_types(model)
+        _require_names(file, "input", model.graph.inputs, ("input_ids", "attention_mask"))
+        _require_names(file, "output", model.graph.outputs, ("logits",))
+        _require_labels(file, model, len(config.labels()))
+        return
+    layers = range(config.whole("num_hidden_layers"))
+    past = [f"past_key_values.{i}.{kind}" for i in layers for kind in ("key", "value")]
+    present = [f"present.{i}.{kind}" for i in layers for kind in ("key", "value")]
+    inputs = ("input_ids", "position_ids", "logits_index", *past)
+    _require_names(file, "input", model.graph.inputs, inputs)
+    _require_names(file, "output", model.graph.outputs, ("logits", *present))
+
+
+def embedding_rows(file: Path, model: ir.Model) -> int:
+    """Rows of the table that ``input_ids`` is looked up in."""
+    ids = next(value for value in model.graph.inputs if value.name == "input_ids")
+    for node, index in ids.uses():
+        table = node.inputs[0]
+        if node.op_type == "Gather" and index == 1 and table is not None and table.shape is not None:
+            rows = table.shape[0]
+            if isinstance(rows, int):
+                return rows
+    raise SourceError(
+        f"{file}: input_ids", "must be looked up in a constant table by a Gather", do=CONVENTIONS
+    )
+
+
+def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
+    tensors = (value.const_value for value in model.graph.initializers.values())
+    return [tensor for tensor in tensors if isinstance(tensor, ir.ExternalTensor)]
+
+
+def _replace_token_types(model: ir.Model) -> None:
+    graph = model.graph
+    types = next((value for value in graph.inputs if value.name == "token_type_ids"), None)
+    ids = next((value for value in graph.inputs if value.name == "input_ids"), None)
+    if types is None or ids is None:
+        return
+    shape = ir.node("Shape", [ids], name="token_type_ids/Shape")
+    zeros = ir.node(
+        "ConstantOfShape",
+        shape.outputs,
+        {"value": ir.tensor([0], dtype=ir.DataType.INT64)},
+        name="token_type_ids/ConstantOfShape",
+    )
+    for position, node in enumerate((shape, zeros)):
+        node.outputs[0].name = node.name
+        if len(graph):
+            graph.insert_before(graph[position], node)
+    types.replace_all_uses_with(zeros.outputs[0])
+    graph.inputs.remove(types)
+
+
+def _require_names(file: Path, kind: str, values: Sequence[ir.Value], names: Sequence[str]) -> None:
+    found = [value.name or "" for value in values]
+    if sorted(found) != sorted(names):
+        missing = [name for name in names if name not in found]
+        extra = [name for name in found if name not in names]
+        parts = [f"lacks {', '.join(missing)}"] if missing else []
+        parts += [f"has {', '.join(extra)} besides"] if extra else []
+        raise SourceError(
+            str(file),
+            f"must have the {kind}s {', '.join(names)}",
+            found=f"a graph that {' and '.join(parts)}",
+            do=CONVENTIONS,
+        )
+
+
+def _require_labels(file: Path, model: ir.Model, labels: int) -> None:
+    shape = model.graph.outputs[0].shape
+    if shape is None or len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != labels):
+        raise SourceError(
+            f"{file}: logits",
+            f"must have the shape (batch, {labels}) for the labels of config.json",
+            found=str(shape),
+            do="correct id2label in config.json",
+        )

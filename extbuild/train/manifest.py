@@ -1,0 +1,34 @@
+"""What a model was trained on: files, hashes, counts. Goes into the run folder and the card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of training data."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+def data_file(path: Path) -> DataFile:
+    """Name, size and SHA-256 of `path`."""
+    digest = sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return DataFile(path.name, path.stat().st_size, digest.hexdigest())
+
+
+def write_manifest(path: Path, files: list[DataFile], counts: Mapping[str, object]) -> None:
+    """Write files and counts as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"files": [asdict(file) for file in files], "counts": dict(counts)}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

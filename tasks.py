@@ -1,0 +1,70 @@
+"""The project's commands: `./inv --list`. Each task is one call; the work is in extbuild."""
+
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from extbuild import cli
+
+ROOT = Path(__file__).parent
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise Exit(code=code)
+
+
+@task(help={"json": "one JSON object per line instead of a progress bar"})
+def build(context: Context, json: bool = False) -> None:
+    """Build the packages of both browsers into dist/."""
+    _exit(cli.guarded(lambda: cli.build(ROOT, as_json=json)))
+
+
+@task(name="test", help={"arguments": "passed on to pytest, for instance '-k moderation'"})
+def run_tests(context: Context, arguments: str = "") -> None:
+    """Build, then run every test, real browsers included."""
+    _exit(cli.guarded(lambda: cli.test(ROOT, arguments=arguments)))
+
+
+@task(name="eval", help={"data": "FILE.jsonl with the texts", "json": "where the result goes"})
+def evaluate(context: Context, name: str, data: str = "", json: str = "") -> None:
+    """Measure the model NAME, as it ships, on your own texts."""
+    _exit(cli.guarded(lambda: cli.evaluate(ROOT, name, data=data, out=json)))
+
+
+@task(help={"json": "where the result goes"})
+def bench(context: Context, json: str = "") -> None:
+    """Measure the built extension in real browsers beside its peers."""
+    _exit(cli.guarded(lambda: cli.bench(ROOT, out=json)))
+
+
+@task(help={"arguments": "passed on to the trainer; '--help' lists them"})
+def train(context: Context, name: str, arguments: str = "") -> None:
+    """Train the model NAME (needs the extra: pip install -e '.[train]')."""
+    _exit(cli.guarded(lambda: cli.train(ROOT, name, arguments)))
+
+
+@task
+def generate(context: Context) -> None:
+    """Write the generated sources (extension_src/src/generated)."""
+    _exit(cli.guarded(lambda: cli.generate(ROOT)))
+
+
+@task
+def check(context: Context) -> None:
+    """Formatter, linter and type checkers of Python and TypeScript."""
+    _exit(cli.guarded(lambda: cli.check(ROOT)))
+
+
+@task
+def verify(context: Context) -> None:
+    """Check that the model files in dist/ are those that were built."""
+    _exit(cli.guarded(lambda: cli.verify(ROOT)))
+
+
+@task
+def clean(context: Context) -> None:
+    """Remove dist/ and the cache of stages."""
+    _exit(cli.guarded(lambda: cli.clean(ROOT)))

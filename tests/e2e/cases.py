@@ -1,0 +1,61 @@
+"""The texts that people meet in these tests, all in one place.
+
+Moderation: sentences that any classifier of harm must flag, and sentences that none may.
+Completion: beginnings whose continuation is obvious to anybody who reads e-mail.
+"""
+
+from dataclasses import dataclass
+
+HARMFUL = (
+    "You are a worthless idiot and everyone hates you, I hope you die.",
+    "Shut up you stupid fucking moron, nobody wants you here.",
+    "I am going to find you and kill you, you disgusting piece of shit.",
+    "What a pathetic loser, go to hell you dumb bitch.",
+)
+BENIGN = (
+    "The library opens at nine in the morning and closes at six in the evening.",
+    "My grandmother grows tomatoes and basil on her balcony every summer.",
+    "The train to the coast takes about two hours and passes three lakes.",
+    "Thank you for the lovely dinner, we should do this again next month.",
+)
+OTHER_SCRIPT = "Библиотека открывается в девять часов утра и закрывается в шесть вечера."
+
+
+@dataclass(frozen=True, slots=True)
+class PageCase:
+    """One way in which text is on a page: a template in pages/ and how it is served.
+
+    ``frame`` is the id of the frame that the text is in, if it is in one.
+    """
+
+    template: str
+    headers: tuple[tuple[str, str], ...] = ()
+    frame: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.template.removesuffix(".html")
+
+
+PAGE_CASES = (
+    PageCase("article.html"),
+    PageCase("list.html"),
+    PageCase("table.html"),
+    PageCase("nested.html"),
+    PageCase("frame.html", frame="inner"),
+    PageCase(
+        "strict-policy.html",
+        headers=(
+            (
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'none'; require-trusted-types-for 'script'",
+            ),
+        ),
+    ),
+)
+
+PROMPTS = (
+    "Thank you very much for your",
+    "I am looking forward to",
+    "Please let me know if you have any",
+)

@@ -1,0 +1,90 @@
+"""Both browsers, once per session, with the packages from dist/ in them; a fresh tab per test."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.remote.webdriver import WebDriver
+
+from extbuild.artifacts import TargetName
+from extbuild.browsers import Browser, ColourScheme, Programs, find_programs, start
+from extbuild.browsers.programs import ThisMachine
+from extbuild.process import run
+from tests.e2e.harness.desk import Desk
+from tests.e2e.harness.server import Site, serve_site
+
+SCRIPT_DEADLINE_S = 60
+SCHEMES: tuple[ColourScheme, ...] = ("light", "dark")
+
+Shot = Callable[[str], None]
+
+
+@pytest.fixture(scope="session")
+def packages(root: Path) -> Mapping[TargetName, Path]:
+    """The archives in dist/, built now if they are missing or stale."""
+    raise AssertionError
+
+
+@pytest.fixture(scope="session")
+def programs() -> Callable[[TargetName], Programs]:
+    """Finds, or installs, the programs of a target."""
+    return lambda target: find_programs(target, ThisMachine(run))
+
+
+@pytest.fixture(scope="session", params=["chrome", "firefox"])
+def target(request: pytest.FixtureRequest) -> TargetName:
+    name: TargetName = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def browser(
+    target: TargetName,
+    packages: Mapping[TargetName, Path],
+    programs: Callable[[TargetName], Programs],
+) -> Iterator[Browser]:
+    """A browser that lives as long as the tests of its target."""
+    with start(target, programs(target), [packages[target]]) as browser:
+        browser.driver.set_script_timeout(SCRIPT_DEADLINE_S)
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def desk(browser: Browser) -> Desk:
+    return Desk(browser)
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    with serve_site() as site:
+        yield site
+
+
+@pytest.fixture
+def tab(browser: Browser, desk: Desk) -> Iterator[WebDriver]:
+    """The driver, in a new tab of a browser whose extension nobody has configured."""
+    driver = browser.driver
+    desk.forget_settings()
+    home = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    browser.prefer_colours("light")
+    yield driver
+    for handle in driver.window_handles:
+        if handle != home:
+            driver.switch_to.window(handle)
+            driver.close()
+    driver.switch_to.window(home)
+
+
+@pytest.fixture
+def shot(root: Path, browser: Browser) -> Shot:
+    """Stores what is seen now, in both colour schemes, for people to look at."""
+    folder = root / ".extbuild" / "screenshots" / browser.target
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str) -> None:
+        for scheme in reversed(SCHEMES):  # light last, which is what tests go on with
+            browser.prefer_colours(scheme)
+            assert browser.driver.save_screenshot(str(folder / f"{name}-{scheme}.png"))
+
+    return take
