@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from extbuild.config.load import Project, load_project
+from extbuild.config.load import load_project
 from extbuild.errors import ConfigError, UserError
 from extbuild.files import human_bytes, remove_tree, storage_errors, write_atomic
 from extbuild.progress import Stages, listener_for

@@ -9,23 +9,21 @@ from collections.abc import Mapping
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 WEIGHTS_LOCATION = "weights.bin"
 """The external-data location that packed graphs name; the extension mounts its buffer there."""
 
 Array = NDArray[np.generic]
-Failure = onnxruntime.capi.onnxruntime_pybind11_state.Fail
-RUNTIME_ERRORS = tuple(
-    getattr(onnxruntime.capi.onnxruntime_pybind11_state, name)
-    for name in (
-        "Fail",
-        "InvalidArgument",
-        "InvalidGraph",
-        "InvalidProtobuf",
-        "NotImplemented",
-        "RuntimeException",
-    )
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NotImplemented,
+    _state.RuntimeException,
 )
+"""What onnxruntime raises for a graph that it cannot load; they share no base of their own."""
 
 
 class Session:

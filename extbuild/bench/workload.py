@@ -23,11 +23,17 @@ _EVERYDAY = (
 def text_of(tokenizer: Tokenizer, tokens: int, seed: int) -> str:
     """Words that ``tokenizer`` makes exactly ``tokens`` tokens of, special tokens included."""
     specials = tokenizer.num_special_tokens_to_add(is_pair=False)
-    whole = [word for word in _EVERYDAY.split() if _length(tokenizer, f" {word}") == 1]
+    whole = [word for word in _EVERYDAY.split() if _is_whole(tokenizer, word)]
     if not whole:
         raise DataError("tokenizer.json", "has none of the everyday words as one token")
     draw = Random(seed)
     return " ".join(draw.choice(whole) for _ in range(tokens - specials))
+
+
+def _is_whole(tokenizer: Tokenizer, word: str) -> bool:
+    """Whether the word is one token that stands for it, and not for words that are unknown."""
+    ids = tokenizer.encode(f" {word}", add_special_tokens=False).ids
+    return len(ids) == 1 and bool(tokenizer.decode(ids).strip() == word)
 
 
 def _length(tokenizer: Tokenizer, text: str) -> int:

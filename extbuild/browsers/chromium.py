@@ -48,11 +48,10 @@ class Chromium(Browser):
         driver: Chrome,
         origins: Sequence[str],
         resources: ExitStack,
-        net_log: Path | None,
+        requests: Sequence[Request],
     ) -> None:
-        super().__init__(driver, origins, resources)
+        super().__init__(driver, origins, resources, requests)
         self._chrome = driver
-        self._net_log = net_log
 
     def _contexts(self) -> list[str]:
         """Target ids of the service worker and the offscreen document that run now."""
@@ -76,12 +75,6 @@ class Chromium(Browser):
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self._chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
-    def close(self) -> tuple[Request, ...]:
-        """End Chromium, and read its network log, which is complete only then."""
-        with self._resources:
-            self._chrome.quit()
-            return read_net_log(self._net_log) if self._net_log else ()
-
 
 def start_chromium(
     programs: Programs, packages: Sequence[Path], *, record_requests: bool
@@ -104,9 +97,13 @@ def start_chromium(
         if net_log:
             options.add_argument(f"--log-net-log={net_log}")
         service = ChromeService(str(programs.driver), env={**os.environ, "TMPDIR": str(home)})
+        requests: list[Request] = []
+        if net_log:  # complete only once Chromium has ended, which the callback after this one does
+            stack.callback(lambda: requests.extend(read_net_log(net_log)))
         driver = Chrome(options=options, service=service)
+        stack.callback(driver.quit)
         origins = [f"chrome-extension://{extension_id(directory)}" for directory in directories]
-        return Chromium(driver, origins, stack.pop_all(), net_log)
+        return Chromium(driver, origins, stack.pop_all(), requests)
 
 
 def _unpacked(package: Path, directory: Path) -> Path:

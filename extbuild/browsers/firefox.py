@@ -72,12 +72,11 @@ class Firefox(Browser):
         ids: Sequence[str],
         origins: Sequence[str],
         resources: ExitStack,
-        record_requests: bool,
+        requests: Sequence[Request],
     ) -> None:
-        super().__init__(driver, origins, resources)
+        super().__init__(driver, origins, resources, requests)
         self._firefox = driver
         self._ids = ids
-        self._record_requests = record_requests
 
     def stop_background(self) -> None:
         """Suspend the event page, with its worker, as after an idle timeout."""
@@ -100,16 +99,6 @@ class Firefox(Browser):
         WebDriverWait(self._firefox, 10, 0.02).until(
             lambda driver: driver.execute_script(matches), f"the tab did not turn {scheme} in 10 s"
         )
-
-    def close(self) -> tuple[Request, ...]:
-        """Collect the recorded requests and end Firefox."""
-        with self._resources:
-            return self._recorded() if self._record_requests else ()
-
-    def _recorded(self) -> tuple[Request, ...]:
-        with self._firefox.context(FirefoxDriver.CONTEXT_CHROME):
-            rows = self._firefox.execute_script("return window.extbuildRequests")
-        return tuple(Request(url, client) for url, client in rows)
 
 
 def start_firefox(
@@ -136,10 +125,18 @@ def start_firefox(
         )
         driver = FirefoxDriver(options=options, service=service)
         stack.callback(driver.quit)
+        requests: list[Request] = []
         if record_requests:
             with driver.context(FirefoxDriver.CONTEXT_CHROME):
                 driver.execute_script(RECORD)
+            stack.callback(lambda: requests.extend(_recorded(driver)))
         for package in packages:
             driver.install_addon(str(package), temporary=True)
         origins = [f"moz-extension://{uuids[identifier]}" for identifier in ids]
-        return Firefox(driver, ids, origins, stack.pop_all(), record_requests)
+        return Firefox(driver, ids, origins, stack.pop_all(), requests)
+
+
+def _recorded(driver: FirefoxDriver) -> list[Request]:
+    with driver.context(FirefoxDriver.CONTEXT_CHROME):
+        rows = driver.execute_script("return window.extbuildRequests")
+    return [Request(url, client) for url, client in rows]

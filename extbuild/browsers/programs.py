@@ -56,7 +56,7 @@ PAIRS: Mapping[TargetName, Pair] = {
     "chrome": Pair(
         Wanted("EXTBUILD_CHROMIUM", ("chromium", "chromium-browser"), "chromium"),
         Wanted("SE_CHROMEDRIVER", ("chromedriver",), "chromium-driver"),
-        "chrome-for-testing",
+        "chrome",
     ),
     "firefox": Pair(
         Wanted("EXTBUILD_FIREFOX", ("firefox-esr", "firefox"), "firefox-esr"),
@@ -78,8 +78,11 @@ class Machine(Protocol):
     def apt_install(self, packages: Sequence[str]) -> bool:
         """Install Debian packages; False where that is not ours to do."""
 
-    def selenium_manager(self, browser: str) -> Programs | None:
-        """Programs found or downloaded by Selenium Manager; None where it cannot."""
+    def selenium_manager(self, name: str, browser: Path | None) -> Programs | None:
+        """The browser, downloaded where ``browser`` is None, and a driver that fits it.
+
+        ``name`` is Selenium Manager's; None where it cannot help.
+        """
 
 
 def find_programs(target: TargetName, machine: Machine) -> Programs:
@@ -90,7 +93,7 @@ def find_programs(target: TargetName, machine: Machine) -> Programs:
     packages = [wanted.debian for wanted in missing if wanted.debian]
     if packages and machine.apt_install(packages):
         found = (_local(pair.browser, machine), _local(pair.driver, machine))
-    if None in found and (managed := machine.selenium_manager(pair.manager)):
+    if None in found and (managed := machine.selenium_manager(pair.manager, found[0])):
         found = (found[0] or managed.browser, found[1] or managed.driver)
     browser, driver = found
     if browser and driver:
@@ -149,10 +152,14 @@ class ThisMachine:
             )
         return True
 
-    def selenium_manager(self, browser: str) -> Programs | None:
-        """Ask Selenium Manager, which may download; None where it cannot help."""
+    def selenium_manager(self, name: str, browser: Path | None) -> Programs | None:
+        """Ask Selenium Manager, which keeps what it downloads in the home directory.
+
+        Its download of "chrome" is Chrome for Testing, which loads unpacked extensions.
+        """
+        known = ["--browser-path", str(browser)] if browser else ["--force-browser-download"]
         try:
-            paths = SeleniumManager().binary_paths(["--browser", browser])
+            paths = SeleniumManager().binary_paths(["--browser", name, "--avoid-stats", *known])
         except WebDriverException:
             return None
         return Programs(Path(paths["browser_path"]), Path(paths["driver_path"]))

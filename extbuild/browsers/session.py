@@ -28,16 +28,24 @@ class Request:
 class Browser(ABC):
     """A running browser with extensions in it. Close it, or use it as a context manager.
 
+    ``resources`` ends the browser when it is closed, and fills ``requests`` on the way.
     ``origins`` are the extensions' origins in the order in which they were given; ``origin`` is the
     first. ``driver`` is Selenium's.
     """
 
     target: TargetName
 
-    def __init__(self, driver: WebDriver, origins: Sequence[str], resources: ExitStack) -> None:
+    def __init__(
+        self,
+        driver: WebDriver,
+        origins: Sequence[str],
+        resources: ExitStack,
+        requests: Sequence[Request],
+    ) -> None:
         self.driver = driver
         self.origins = tuple(origins)
         self._resources = resources
+        self._requests = requests
 
     @property
     def origin(self) -> str:
@@ -59,9 +67,14 @@ class Browser(ABC):
     def prefer_colours(self, scheme: ColourScheme) -> None:
         """Make the current tab believe that the person prefers this colour scheme."""
 
-    @abstractmethod
-    def close(self) -> tuple[Request, ...]:
-        """End the browser; every request it made, if it was started to record them."""
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Every request the browser made, if it was to record them; known once it is closed."""
+        return tuple(self._requests)
+
+    def close(self) -> None:
+        """End the browser and remove everything it wrote. Closing twice is harmless."""
+        self._resources.close()
 
     def __enter__(self) -> Self:
         return self

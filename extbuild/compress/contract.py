@@ -108,7 +108,9 @@ def signature(model: ir.Model) -> dict[str, tuple[str, str, str]]:
 def _same_signature(name: str, before: ir.Model, after: ir.Model) -> None:
     old, new = list(signature(before).items()), list(signature(after).items())
     if old != new:
-        changed = [item for item in new if item not in old] or [item for item in old if item not in new]
+        changed = [item for item in new if item not in old] or [
+            item for item in old if item not in new
+        ]
         raise ContractError(f"pass {name} changed the graph's inputs or outputs: {changed or new}")
 
 

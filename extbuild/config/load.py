@@ -19,8 +19,10 @@ from extbuild.errors import ConfigError
 Value = TypeVar("Value", bound=BaseModel)
 
 METRICS: Mapping[Task, frozenset[str]] = {
-    "moderation": frozenset(),
-    "completion": frozenset(),
+    "moderation": frozenset({"auc_mean", "false_positive_rate"}),
+    "completion": frozenset(
+        {"bits_per_byte", "keystrokes_saved", "shown_precision", "shown_rate"}
+    ),
 }
 """Figures that a recipe may gate, by task: those that extbuild.evaluate measures."""
 
@@ -103,7 +105,7 @@ def _read_toml(path: Path, file: str) -> dict[str, object]:
         where = re.search(r"\(at line (\d+), column (\d+)\)", message)
         place = f"{file}:{where[1]}:{where[2]}" if where else file
         reason = message.partition(" (at ")[0]
-        raise ConfigError(place, f"not valid TOML: {reason}") from error
+        raise ConfigError(place, f"not valid TOML: {reason[:1].lower()}{reason[1:]}") from error
 
 
 def _table(
@@ -208,7 +210,7 @@ def _check_thresholds(entry: ModelEntry, thresholds: Mapping[str, float]) -> Non
     config = entry.source_directory / "config.json"
     if not config.exists():
         return
-    labels = _labels(config)
+    labels = _labels(config, f"models/{entry.name}/{entry.recipe.source}/config.json")
     key = f"{entry.place}: moderation.thresholds"
     for label in thresholds:
         if label not in labels:
@@ -222,13 +224,13 @@ def _check_thresholds(entry: ModelEntry, thresholds: Mapping[str, float]) -> Non
             raise ConfigError(f"{key}.{label}", "each label needs a threshold", do="add it")
 
 
-def _labels(config: Path) -> list[str]:
+def _labels(config: Path, place: str) -> list[str]:
     try:
         id2label = json.loads(config.read_bytes())["id2label"]
         return [str(label) for label in id2label.values()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{config.parent.parent.name}/{config.parent.name}/config.json: id2label",
+            f"{place}: id2label",
             "must map each logit's index to its label",
             do='write for instance "id2label": {"0": "toxic"}',
         ) from error

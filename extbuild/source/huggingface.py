@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from extbuild.artifacts import Task
 from extbuild.errors import SourceError
-from extbuild.source.builders.bert import BertShape, Calibration, build_bert
+from extbuild.source.builders.bert import BertShape, build_bert
 from extbuild.source.builders.llama import LlamaShape, build_llama
 from extbuild.source.config_json import ModelConfig
 from extbuild.source.safetensors_file import StoredTensor, read_header
@@ -78,7 +78,9 @@ def weight_files(directory: Path) -> list[Path]:
     if not index.is_file():
         return []
     try:
-        names = sorted({str(name) for name in json.loads(index.read_bytes())["weight_map"].values()})
+        names = sorted(
+            {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
+        )
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise SourceError(
             str(index), "must hold a weight_map", found=str(error), do="copy the file again"
@@ -107,7 +109,7 @@ def build_graph(files: list[Path], config: ModelConfig, task: Task) -> Built:
     checkpoint = Checkpoint(str(files[0]), tensors)
     rows = config.whole("vocab_size")
     if family == "BertForSequenceClassification":
-        graph = build_bert(_bert_shape(config), checkpoint.take, _calibration(config))
+        graph = build_bert(_bert_shape(config), checkpoint.take)
     else:
         shape = _llama_shape(config)
         graph = build_llama(shape, checkpoint.take)
@@ -168,29 +170,13 @@ def _bert_shape(config: ModelConfig) -> BertShape:
     )
 
 
-def _calibration(config: ModelConfig) -> Calibration:
-    """``extbuild.calibration.<label>.{temperature, bias}``; absent means 1 and 0."""
-    labels = config.labels()
-    given = config.block("extbuild").block("calibration")
-    for name in given.values:
-        if name not in labels:
-            raise given.wrong(name, f"must be one of the labels {', '.join(labels)}", name)
-    blocks = [given.block(label) for label in labels]
-    biases = [block.values.get("bias", 0.0) for block in blocks]
-    for block, bias in zip(blocks, biases, strict=True):
-        if not isinstance(bias, int | float) or isinstance(bias, bool):
-            raise block.wrong("bias", "must be a number", bias)
-    return Calibration(
-        np.asarray([block.number("temperature", 1.0) for block in blocks], np.float32),
-        np.asarray(biases, np.float32),
-    )
-
-
 def _llama_shape(config: ModelConfig) -> LlamaShape:
     hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
     kv_heads = config.whole("num_key_value_heads", default=heads)
     if heads % kv_heads:
-        raise config.wrong("num_key_value_heads", f"must divide num_attention_heads {heads}", kv_heads)
+        raise config.wrong(
+            "num_key_value_heads", f"must divide num_attention_heads {heads}", kv_heads
+        )
     head_dim = config.whole("head_dim", default=hidden // heads)
     if head_dim % 2:
         raise config.wrong("head_dim", "must be even for rotary positions", head_dim)

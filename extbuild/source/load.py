@@ -59,7 +59,9 @@ def _graph(directory: Path, config: ModelConfig, task: Task) -> tuple[Built, lis
         files = [onnx, *data_files]
         adopt(onnx, graph, config, task)
         return Built(graph, embedding_rows(onnx, graph), _params(graph)), files
-    others = sorted(file.name for file in directory.iterdir() if file.suffix in (".bin", ".pt", ".gguf"))
+    others = sorted(
+        file.name for file in directory.iterdir() if file.suffix in (".bin", ".pt", ".gguf")
+    )
     raise SourceError(
         str(directory),
         f"holds no {WEIGHTS_FILE}, {INDEX_FILE} or {ONNX_FILE}",

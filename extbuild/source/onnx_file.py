@@ -35,9 +35,7 @@ def read_onnx(file: Path) -> tuple[ir.Model, list[Path]]:
         data = file.parent / tensor.location
         needed = (tensor.offset or 0) + (tensor.length or 0)
         if not data.is_file():
-            raise SourceError(
-                str(data), f"is missing, though the weight {tensor.name} lies in it"
-            )
+            raise SourceError(str(data), f"is missing, though the weight {tensor.name} lies in it")
         if data.stat().st_size < needed:
             raise SourceError(
                 str(data),
@@ -70,7 +68,12 @@ def embedding_rows(file: Path, model: ir.Model) -> int:
     ids = next(value for value in model.graph.inputs if value.name == "input_ids")
     for node, index in ids.uses():
         table = node.inputs[0]
-        if node.op_type == "Gather" and index == 1 and table is not None and table.shape is not None:
+        if (
+            node.op_type == "Gather"
+            and index == 1
+            and table is not None
+            and table.shape is not None
+        ):
             rows = table.shape[0]
             if isinstance(rows, int):
                 return rows

@@ -108,7 +108,10 @@ def _check_data(file: Path, tensors: Iterable[StoredTensor], start: int, size: i
             raise SourceError(
                 f"{file}: {tensor.name}", f"must have a dtype of {known}", found=tensor.dtype
             )
-        if tensor.offset != end or tensor.bytes != math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype]:
+        if (
+            tensor.offset != end
+            or tensor.bytes != math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype]
+        ):
             raise SourceError(
                 f"{file}: {tensor.name}",
                 "its offsets contradict its shape or its neighbour",

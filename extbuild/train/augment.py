@@ -11,7 +11,16 @@ from random import Random
 
 LEET = {"a": "@4", "e": "3", "i": "1!", "o": "0", "s": "$5", "t": "7", "g": "9", "b": "8"}
 
-HOMOGLYPHS = {"a": "а", "c": "с", "e": "е", "i": "і", "o": "о", "p": "р", "x": "х", "y": "у"}
+HOMOGLYPHS = {
+    "a": "\u0430",
+    "c": "\u0441",
+    "e": "\u0435",
+    "i": "\u0456",
+    "o": "\u043e",
+    "p": "\u0440",
+    "x": "\u0445",
+    "y": "\u0443",
+}
 """Latin to Cyrillic letters of the same look (Unicode TR 39 confusables)."""
 
 MASKS = re.compile(r"<(?:url|email|phone|num|number|user)>|@user\b", re.IGNORECASE)

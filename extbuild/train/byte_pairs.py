@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 END_OF_TEXT = "<|endoftext|>"
-"""Id 0: begin, end and separator of documents."""
+"""Begin, end and separator of documents."""
+
+END_OF_TEXT_ID = 0
+"""Specials come first in the vocabulary."""
 
 WORDS = r"'(?:s|d|m|t|ll|ve|re)| ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 """GPT-2's split (Radford et al. 2019), with digits in pairs and line ends kept together."""

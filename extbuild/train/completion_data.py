@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from extbuild.train.byte_pairs import END_OF_TEXT, trained_tokenizer
+from extbuild.train.byte_pairs import END_OF_TEXT_ID, trained_tokenizer
 from extbuild.train.documents import (
     DocumentSplit,
     document_files,
@@ -84,9 +84,7 @@ def load_completion_data(folder: Path, work: Path, vocab_size: int, seed: int) -
         tokenizer = trained_tokenizer(_sample(documents["train"], BPE_SAMPLE_BYTES), vocab_size)
         tokenizer.save(str(cache / "tokenizer.json"), pretty=False)
         for split in splits:
-            stream = packed(
-                _encoded(tokenizer, documents[split]), tokenizer.token_to_id(END_OF_TEXT)
-            )
+            stream = packed(_encoded(tokenizer, documents[split]), END_OF_TEXT_ID)
             np.save(cache / f"{split}.npy", stream)
         sizes = {split: sum(len(text.encode()) for text in documents[split]) for split in splits}
         write_manifest(cache / "manifest.json", files, {"documents": dict(counts), "bytes": sizes})

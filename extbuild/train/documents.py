@@ -69,7 +69,7 @@ def document_split(document: str) -> DocumentSplit:
 
 
 def repeats_of(source: str, document: str) -> int:
-    """How often `document` stands in one training pass; the fraction falls to a hash of the text."""
+    """How often `document` stands in a training pass; its hash settles a fraction."""
     wanted = REPEATS.get(source, 1.0)
     whole = int(wanted)
     digest = blake2b(b"repeat" + document.encode(), digest_size=4).digest()

@@ -32,6 +32,7 @@ def export_directory(
     }
     fresh = folder / "model.safetensors.tmp"
     save_file(halves, fresh, metadata={"format": "pt"})
+    fresh.chmod(0o644)
     fresh.replace(folder / "model.safetensors")
     return sum(
         (folder / name).stat().st_size

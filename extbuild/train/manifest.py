@@ -32,3 +32,9 @@ def write_manifest(path: Path, files: list[DataFile], counts: Mapping[str, objec
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"files": [asdict(file) for file in files], "counts": dict(counts)}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def write_figures(path: Path, figures: Mapping[str, float]) -> None:
+    """Write the figures of a finished run as JSON, for the model card."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(figures), indent=2) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,12 @@ from extbuild.train.documents import document_files
 from extbuild.train.export import compact_json
 from extbuild.train.rows import Row, Split, by_split, read_rows
 from extbuild.train.sentences import own_rows
-from extbuild.train.wordpiece import kept_tokens, trimmed_tokenizer
+from extbuild.train.wordpiece import (
+    frequent_symbols,
+    kept_tokens,
+    symbol_tokens,
+    trimmed_tokenizer,
+)
 
 CHUNK_ROWS = 8192
 """Rows that are augmented, encoded and bucketed at a time."""
@@ -34,6 +39,9 @@ EVERYDAY_BYTES = 2_000_000
 """Everyday text read per completion file when tokens are counted."""
 
 EVERYDAY_SHARE = 0.5
+SYMBOL_USES = 10
+"""Uses in the training texts that earn a symbol its own token."""
+
 RARE_LABELS = ("threat", "severe_toxic")
 
 Ids = NDArray[np.int64]
@@ -84,22 +92,33 @@ def read_tokenizer_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def full_tokenizer(original: dict[str, Any]) -> Tokenizer:
+    """The pretrained tokenizer without its padding and truncation."""
+    full = Tokenizer.from_str(json.dumps(original))
+    full.no_truncation()
+    full.no_padding()
+    return full
+
+
 def small_tokenizer(
     original: dict[str, Any], rows: Sequence[Row], everyday: Iterator[str], size: int
 ) -> dict[str, Any]:
     """The tokenizer cut to the `size` tokens that this data needs most."""
-    full = Tokenizer.from_str(json.dumps(original))
-    full.no_truncation()
-    full.no_padding()
-    counts: Counter[str] = Counter()
-    for texts, share in (([row.text for row in rows], 1.0), (list(everyday), EVERYDAY_SHARE)):
+    full = full_tokenizer(original)
+    counts: defaultdict[str, float] = defaultdict(float)
+    kinds = (([row.text for row in rows], 1.0), (list(everyday), EVERYDAY_SHARE))
+    for texts, share in kinds:
         for at in range(0, len(texts), CHUNK_ROWS):
             for encoding in full.encode_batch(
                 texts[at : at + CHUNK_ROWS], add_special_tokens=False
             ):
                 for token in encoding.tokens:
                     counts[token] += share
-    return trimmed_tokenizer(original, kept_tokens(original["model"]["vocab"], counts, size))
+    vocabulary = original["model"]["vocab"]
+    symbols = symbol_tokens(frequent_symbols((row.text for row in rows), vocabulary, SYMBOL_USES))
+    return trimmed_tokenizer(
+        original, kept_tokens(vocabulary, counts, size - len(symbols)) + symbols
+    )
 
 
 def load_small_tokenizer(

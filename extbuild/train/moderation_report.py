@@ -51,7 +51,7 @@ def moderation_figures(
     """Flat figures: thresholds from validation; AUC, recall and false positives from test."""
     thresholds = recommended_thresholds(*validation)
     rows, logits = test
-    targets = np.array([row.targets for row in rows]) >= 0.5
+    targets = np.array([[target >= 0.5 for target in row.targets] for row in rows])
     weights = np.array([row.weights for row in rows])
     probabilities = sigmoid(logits)
     figures: dict[str, float | None] = {}
@@ -72,7 +72,7 @@ def moderation_figures(
     figures["auc_sure.mean"] = mean_defined([figures[f"auc_sure.{name}"] for name in LABELS])
     limits = np.array([thresholds[name] for name in LABELS])
     ordinary = np.array([is_ordinary(row) for row in rows])
-    any_flag = (probabilities >= limits).any(axis=1)
+    any_flag = np.any(probabilities >= limits, axis=1)
     figures["ordinary.rows"] = float(ordinary.sum())
     figures["ordinary.flagged"] = float(any_flag[ordinary].mean()) if ordinary.any() else None
     for source in sorted({row.source for row in rows}):

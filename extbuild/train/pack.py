@@ -27,7 +27,7 @@ def window_count(tokens: int, length: int) -> int:
 def windows(stream: Ids, length: int, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """The windows numbered `chosen` (n,) as int64 (n, length + 1): inputs and shifted targets."""
     offsets = chosen[:, None] * length + np.arange(length + 1)[None, :]
-    return stream[offsets].astype(np.int64)
+    return np.asarray(stream[offsets], dtype=np.int64)
 
 
 def batches_from(

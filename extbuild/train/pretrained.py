@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from extbuild.errors import DataError
@@ -29,8 +31,26 @@ def pretrained_folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "model"
 
 
-def load_pretrained(network: BertForLabels, folder: Path, kept_ids: list[int]) -> None:
-    """Copy the pretrained weights in place: rows `kept_ids` of the word table, first positions.
+def old_ids(token: str, full: Tokenizer) -> list[int]:
+    """Ids of the pretrained tokenizer for `token`: its own, or those of its Unicode name.
+
+    The name of a symbol ("face with tears of joy") is a fair first guess at its meaning.
+    """
+    own = full.token_to_id(token)
+    if own is not None:
+        return [own]
+    name = unicodedata.name(token.removeprefix("##"), "symbol").lower()
+    ids: list[int] = full.encode(name, add_special_tokens=False).ids
+    return ids
+
+
+def load_pretrained(
+    network: BertForLabels, folder: Path, word_ids: Sequence[Sequence[int]]
+) -> None:
+    """Copy the pretrained weights in place, the position table cut to the first positions.
+
+    `word_ids[new]` are the old ids whose mean becomes the embedding of the new token: one id for
+    a token that was kept, several for a new symbol.
 
     The classifier has no pretrained counterpart and keeps its initial values.
     """
@@ -42,7 +62,7 @@ def load_pretrained(network: BertForLabels, folder: Path, kept_ids: list[int]) -
         for name, parameter in own.items():
             value = weights[name]
             if name == words:
-                value = value[kept_ids]
+                value = torch.stack([value[list(ids)].mean(0) for ids in word_ids])
             elif name == positions:
                 value = value[: network.shape.max_positions]
             parameter.copy_(value)

@@ -37,6 +37,22 @@ class TimedSchedule:
         """Multiplier of the peak learning rate after `elapsed_s` seconds of training."""
         progress = self.progress(elapsed_s)
         if progress < self.warmup_share:
-            return progress / self.warmup_share
+            # Not 0: the first step, before any time is spent, should count too.
+            return max(progress, 0.01 * self.warmup_share) / self.warmup_share
         fall = (progress - self.warmup_share) / (1.0 - self.warmup_share)
         return self.floor + (1.0 - self.floor) * 0.5 * (1.0 + math.cos(math.pi * fall))
+
+
+class Every:
+    """Says yes once per `interval_s` of training time, the first time after one interval."""
+
+    def __init__(self, interval_s: float, start_s: float = 0.0) -> None:
+        self._interval_s = interval_s
+        self._next_s = start_s + interval_s
+
+    def __call__(self, elapsed_s: float) -> bool:
+        """True when the interval has passed since the last yes."""
+        if elapsed_s < self._next_s:
+            return False
+        self._next_s = elapsed_s + self._interval_s
+        return True

@@ -7,7 +7,8 @@ still encodes every word: only into more pieces.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -27,6 +28,24 @@ def is_basic_character(token: str) -> bool:
     if category[0] != "L":
         return False
     return unicodedata.name(body, "").startswith(("LATIN", "CYRILLIC"))
+
+
+def frequent_symbols(texts: Iterable[str], vocabulary: Mapping[str, int], least: int) -> list[str]:
+    """Emoji and other symbols that occur at least `least` times and have no token, sorted.
+
+    BERT's vocabulary has no emoji; glued to a word one would turn the whole word into [UNK].
+    """
+    counts = Counter(c for text in texts for c in text if ord(c) > 0x7F)
+    return sorted(
+        c
+        for c, count in counts.items()
+        if count >= least and c not in vocabulary and unicodedata.category(c) in ("So", "Sk")
+    )
+
+
+def symbol_tokens(symbols: Iterable[str]) -> list[str]:
+    """Both tokens of each symbol: alone and glued to what stands before it."""
+    return [token for symbol in symbols for token in (symbol, f"##{symbol}")]
 
 
 def kept_tokens(vocabulary: Mapping[str, int], counts: Mapping[str, float], size: int) -> list[str]:

@@ -9,7 +9,10 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from extbuild.artifacts import TargetName
 from extbuild.browsers import Browser, ColourScheme, Programs, find_programs, start
 from extbuild.browsers.programs import ThisMachine
-from extbuild.process import run
+from extbuild.config.load import load_project
+from extbuild.pipeline import Tools, build
+from extbuild.process import find_node, run
+from extbuild.progress import Silent, Stages
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.server import Site, serve_site
 
@@ -22,7 +25,8 @@ Shot = Callable[[str], None]
 @pytest.fixture(scope="session")
 def packages(root: Path) -> Mapping[TargetName, Path]:
     """The archives in dist/, built now if they are missing or stale."""
-    raise AssertionError
+    report = build(load_project(root), Tools(find_node(), run), Stages(Silent()))
+    return {package.target: root / "dist" / package.file for package in report.packages}
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,14 @@ from extbuild.ort import Session
 
 MAX_GROWTH_BYTES = 4096
 RANDOM = frozenset(
-    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+    {
+        "RandomNormal",
+        "RandomUniform",
+        "RandomNormalLike",
+        "RandomUniformLike",
+        "Bernoulli",
+        "Multinomial",
+    }
 )
 
 
@@ -69,7 +76,7 @@ def _is_constant(node: ir.Node) -> bool:
             attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
             for attribute in node.attributes.values()
         )
-        and not any(value.is_graph_output() for value in node.outputs)
+        and not any(value.is_graph_output() or not value.name for value in node.outputs)
     )
 
 
@@ -127,9 +134,7 @@ def _evaluate(model: ir.Model, node: ir.Node) -> list[Array]:
     )
     proto = ir.to_proto(ir.Model(graph, ir_version=model.ir_version))
     feeds = {
-        str(name): array
-        for name, value in inputs.items()
-        if (array := constant(value)) is not None
+        str(name): array for name, value in inputs.items() if (array := constant(value)) is not None
     }
     return Session(onnx.shape_inference.infer_shapes(proto).SerializeToString()).run(feeds)
 

@@ -7,9 +7,7 @@ Linear weights are stored ``(inputs, outputs)``, the transpose of the Hugging Fa
 
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from extbuild.source.builders.tape import MASKED, GraphTape, Weights, graph_input, name_output
 
@@ -29,18 +27,7 @@ class BertShape:
     norm_eps: float
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Per label, ``logit / temperature + bias``; both of shape ``(labels,)``.
-
-    Folded into the classifier, so every reader of the model sees calibrated probabilities.
-    """
-
-    temperature: NDArray[np.float32]
-    bias: NDArray[np.float32]
-
-
-def build_bert(shape: BertShape, weights: Weights, calibration: Calibration) -> ir.Model:
+def build_bert(shape: BertShape, weights: Weights) -> ir.Model:
     """The graph of a ``BertForSequenceClassification`` checkpoint."""
     tape = GraphTape()
     ids = graph_input("input_ids", ir.DataType.INT64, ("batch", "seq"))
@@ -49,7 +36,7 @@ def build_bert(shape: BertShape, weights: Weights, calibration: Calibration) -> 
     bias = _mask_bias(tape, mask)
     for index in range(shape.layers):
         hidden = _layer(tape, shape, weights, f"bert.encoder.layer.{index}", hidden, bias)
-    logits = _classifier(tape, shape, weights, calibration, hidden)
+    logits = _classifier(tape, shape, weights, hidden)
     name_output(logits, "logits", ir.DataType.FLOAT, ("batch", shape.labels))
     return tape.finish([ids, mask], [logits])
 
@@ -145,7 +132,6 @@ def _classifier(
     tape: GraphTape,
     shape: BertShape,
     weights: Weights,
-    calibration: Calibration,
     hidden: ir.Value,
 ) -> ir.Value:
     """Pooler over [CLS], then one linear map per label: ``(batch, labels)``."""
@@ -154,12 +140,7 @@ def _classifier(
     pooled = tape.op(
         "Tanh", _linear(tape, weights, "bert.pooler.dense", first, shape.hidden, shape.hidden)
     )
-    head = weights("classifier.weight", (shape.labels, shape.hidden))
-    bias = weights("classifier.bias", (shape.labels,))
-    scaled = (head / calibration.temperature[:, None]).T
-    shifted = bias / calibration.temperature + calibration.bias
-    product = tape.op("MatMul", pooled, tape.weight("classifier.weight", scaled))
-    return tape.op("Add", product, tape.weight("classifier.bias", shifted))
+    return _linear(tape, weights, "classifier", pooled, shape.hidden, shape.labels)
 
 
 def _linear(

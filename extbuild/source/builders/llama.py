@@ -74,7 +74,9 @@ def build_llama(shape: LlamaShape, weights: Weights) -> ir.Model:
     present: list[ir.Value] = []
     for layer in range(shape.layers):
         cache = (past[2 * layer], past[2 * layer + 1])
-        hidden, keys, values = _layer(tape, shape, weights, f"model.layers.{layer}", hidden, cache, step)
+        hidden, keys, values = _layer(
+            tape, shape, weights, f"model.layers.{layer}", hidden, cache, step
+        )
         present += [keys, values]
     tape.scope("head")
     wanted = tape.op("Gather", hidden, index, attributes={"axis": 1})
@@ -188,9 +190,7 @@ def _attention(
     )
     fresh = _rotate(tape, shape, project("k_proj", shape.kv_heads), step)
     keys = tape.op("Concat", cache[0], fresh, attributes={"axis": 2})
-    values = tape.op(
-        "Concat", cache[1], project("v_proj", shape.kv_heads), attributes={"axis": 2}
-    )
+    values = tape.op("Concat", cache[1], project("v_proj", shape.kv_heads), attributes={"axis": 2})
     turned = tape.op(
         "Transpose",
         tape.op("Unsqueeze", keys, tape.ints(2)),

@@ -39,6 +39,7 @@ class Embeddings(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, input_ids: Tensor) -> Tensor:
+        """ids (batch, seq) to hidden states (batch, seq, hidden)."""
         fixed = self.position_embeddings.weight[: input_ids.shape[1]]
         fixed = fixed + self.token_type_embeddings.weight[0]
         summed: Tensor = self.word_embeddings(input_ids) + fixed
@@ -66,12 +67,13 @@ class Projection(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
+        """`inner` (batch, seq, inputs) projected onto `residual` (batch, seq, hidden)."""
         added: Tensor = self.LayerNorm(self.dropout(self.dense(inner)) + residual)
         return added
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; `bias` (batch, 1, 1, seq) is 0 for tokens, -inf-like for padding."""
+    """Multi-head self-attention; `bias` (batch, 1, 1, seq) is 0 for tokens, -1e4 for padding."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -80,6 +82,7 @@ class Attention(nn.Module):
         self.heads = shape.heads
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """Hidden states to hidden states."""
         batch, seq, width = hidden.shape
         split = (batch, seq, self.heads, width // self.heads)
         query = self.self.query(hidden).view(split).transpose(1, 2)
@@ -101,6 +104,7 @@ class Intermediate(nn.Module):
         self.dense = nn.Linear(shape.hidden_size, shape.intermediate_size)
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """(batch, seq, hidden) to (batch, seq, intermediate)."""
         return functional.gelu(self.dense(hidden))
 
 
@@ -114,6 +118,7 @@ class Layer(nn.Module):
         self.output = Projection(shape.intermediate_size, shape)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """Hidden states to hidden states."""
         attended: Tensor = self.attention(hidden, bias)
         out: Tensor = self.output(self.intermediate(attended), attended)
         return out
@@ -127,6 +132,7 @@ class Encoder(nn.Module):
         self.layer = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """Hidden states through all layers."""
         for layer in self.layer:
             hidden = layer(hidden, bias)
         return hidden
@@ -140,6 +146,7 @@ class Pooler(nn.Module):
         self.dense = nn.Linear(shape.hidden_size, shape.hidden_size)
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """(batch, seq, hidden) to (batch, hidden)."""
         return torch.tanh(self.dense(hidden[:, 0]))
 
 
@@ -153,6 +160,7 @@ class Bert(nn.Module):
         self.pooler = Pooler(shape)
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask to the pooled vector (batch, hidden)."""
         bias = (1.0 - mask.float())[:, None, None, :] * -1e4
         pooled: Tensor = self.pooler(self.encoder(self.embeddings(input_ids), bias))
         return pooled
@@ -169,5 +177,6 @@ class BertForLabels(nn.Module):
         self.classifier = nn.Linear(shape.hidden_size, shape.labels)
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask to logits (batch, labels)."""
         logits: Tensor = self.classifier(self.dropout(self.bert(input_ids, mask)))
         return logits.float()

@@ -53,6 +53,7 @@ class RmsNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Same shape and dtype as `x`; computed in fp32."""
         wide = x.float()
         scaled = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         return (scaled * self.weight).to(x.dtype)
@@ -72,6 +73,7 @@ class SelfAttention(nn.Module):
         self.o_proj = nn.Linear(query_size, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, causal: Tensor) -> Tensor:
+        """`x` (batch, seq, hidden); tables (seq, head_dim); `causal` (seq, seq) is added."""
         shape = self.shape
         batch, seq, _ = x.shape
         query = self.q_proj(x).view(batch, seq, shape.heads, shape.head_dim).transpose(1, 2)
@@ -99,6 +101,7 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(shape.intermediate_size, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, seq, hidden) to the same."""
         out: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
         return out
 
@@ -114,6 +117,7 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RmsNorm(shape.hidden_size, shape.norm_eps)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, causal: Tensor) -> Tensor:
+        """(batch, seq, hidden) to the same."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, causal)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
@@ -132,6 +136,7 @@ class Decoder(nn.Module):
         self.register_buffer("sin", sin, persistent=False)
 
     def forward(self, input_ids: Tensor) -> Tensor:
+        """ids (batch, seq) to normalised hidden states."""
         seq = input_ids.shape[1]
         cos = self.get_buffer("cos")[:seq]
         sin = self.get_buffer("sin")[:seq]
@@ -160,4 +165,5 @@ class LlamaForText(nn.Module):
                 )
 
     def forward(self, input_ids: Tensor) -> Tensor:
+        """ids (batch, seq) to logits (batch, seq, vocab)."""
         return functional.linear(self.model(input_ids), self.model.embed_tokens.weight)

@@ -30,8 +30,8 @@ class FakeMachine:
         self.programs |= {self.debian[package] for package in packages if package in self.debian}
         return bool(self.debian)
 
-    def selenium_manager(self, browser: str) -> Programs | None:
-        self.asked.append(f"manager {browser}")
+    def selenium_manager(self, name: str, browser: Path | None) -> Programs | None:
+        self.asked.append(f"manager {name} {browser}")
         return self.managed
 
 
@@ -68,7 +68,7 @@ def test_selenium_manager_fills_what_debian_does_not_have() -> None:
     assert find_programs("firefox", machine) == Programs(
         Path("/bin/firefox-esr"), Path("/cache/geckodriver")
     )
-    assert machine.asked == ["apt firefox-esr", "manager firefox"]
+    assert machine.asked == ["apt firefox-esr", "manager firefox /bin/firefox-esr"]
 
 
 @pytest.mark.parametrize(

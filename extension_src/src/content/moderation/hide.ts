@@ -64,7 +64,7 @@ export function hide(element: Styled): Hidden {
     reapply: () => {
       if (!active) return;
       // A page that took the whole attribute away does not want one back.
-      if (!HIDING.keys().some(isOurs)) hadStyle = element.hasAttribute("style");
+      if (![...HIDING.keys()].some(isOurs)) hadStyle = element.hasAttribute("style");
       apply(false);
     },
     restore: () => {

@@ -1,0 +1,1 @@
+"""From a compressed graph to the files that the extension loads."""

@@ -1,0 +1,194 @@
+"""Signed int8 weights with one scale per output channel; activations are quantised at run time.
+
+Rules:
+
+1. ``x @ W`` with a float32 initialiser W ``(rows, cols)`` becomes com.microsoft
+   DynamicQuantizeMatMul with int8 W, float32 scales ``(cols,)`` and no zero points. Signed, because
+   ONNX Runtime Web agrees with native onnxruntime to 1e-7 on signed weights, and is off by 1e-2 on
+   unsigned ones.
+2. An Add of a 1-D bias right after it moves inside. A Gemm counts as product plus bias.
+3. Heads with fewer than :data:`MIN_COLUMNS` outputs stay: they cost nothing and decide everything.
+4. With ``embeddings``, a gathered table becomes int8 rows with one float32 scale per row.
+5. A table shared with the head (see tie_embeddings) is stored once, int8 ``(hidden, vocab)`` with
+   one scale per vocabulary entry: the lookup gathers a column and multiplies by its scale.
+6. A matrix with any other use stays, and the report says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from extbuild.compress.contract import Outcome
+from extbuild.compress.graph import (
+    Array,
+    add_initializer,
+    constant,
+    drop_unused,
+    float_matrices,
+    insert,
+    replace,
+    unmatched,
+)
+from extbuild.compress.kernels import Float32, quantize_columns, quantize_rows
+from extbuild.compress.uses import Kind, Use, fused_bias, matrix_uses
+from extbuild.config.recipe import DynamicInt8
+from extbuild.errors import CompressError, ContractError
+
+MIN_COLUMNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicInt8Pass:
+    """See the rules above. ``place`` names the recipe entry in errors."""
+
+    spec: DynamicInt8
+    place: str
+    name: Literal["dynamic_int8"] = "dynamic_int8"
+
+    def requires(self, model: ir.Model) -> None:
+        """There is something to quantise, and every ``skip`` pattern fits something."""
+        lost = unmatched(model, self.spec.skip)
+        if lost:
+            raise CompressError(
+                f"{self.place}.skip", "must name weights of the graph", found=", ".join(lost)
+            )
+        if not any(self._plan(value) for value in float_matrices(model, self.spec.skip)):
+            raise CompressError(
+                self.place,
+                "finds no constant float32 matrix to quantise",
+                do="put fold_constants before it, or remove it",
+            )
+
+    def run(self, model: ir.Model) -> Outcome:
+        """Quantise each matrix whose every use has an int8 form."""
+        changed, error = 0, 0.0
+        notes: list[str] = []
+        for value in float_matrices(model, self.spec.skip):
+            plan = self._plan(value)
+            if plan is None:
+                notes += _left_note(value)
+                continue
+            changed += 1
+            error = max(error, _quantize(model, value, plan))
+        drop_unused(model)
+        return Outcome(changed, error, tuple(notes))
+
+    def ensures(self, model: ir.Model, outcome: Outcome) -> None:
+        """Every quantised product has signed weights with one finite scale per column."""
+        for node in model.graph:
+            if node.op_type == "DynamicQuantizeMatMul":
+                weight, scales = constant(node.inputs[1]), constant(node.inputs[2])
+                if weight is None or scales is None or weight.dtype != np.int8:
+                    raise ContractError(f"dynamic_int8 left {node.name} without int8 weights")
+                if scales.shape != weight.shape[1:] or not np.isfinite(scales).all():
+                    raise ContractError(f"dynamic_int8 left {node.name} without proper scales")
+
+    def _plan(self, value: ir.Value) -> "Plan | None":
+        """How to store a matrix; ``None`` if it stays float32."""
+        uses = matrix_uses(value)
+        kinds = {use.kind for use in uses}
+        if kinds == {"rows"}:
+            return Plan("rows", uses) if self.spec.embeddings else None
+        if kinds == {"product"}:
+            return Plan("product", uses) if _columns(value, 1) >= MIN_COLUMNS else None
+        if kinds == {"transposed product"}:
+            return Plan("transposed product", uses) if _columns(value, 0) >= MIN_COLUMNS else None
+        if kinds == {"product", "columns"} and self.spec.embeddings:
+            return Plan("columns", uses)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``layout`` is the use that decides how the matrix is stored."""
+
+    layout: Kind
+    uses: Sequence[Use]
+
+
+def _columns(value: ir.Value, axis: int) -> int:
+    held = constant(value)
+    return 0 if held is None else held.shape[axis]
+
+
+def _left_note(value: ir.Value) -> list[str]:
+    """Large matrices that stay are worth a word; small ones are not."""
+    held = constant(value)
+    if held is None or held.nbytes < 65536:
+        return []
+    kinds = ", ".join(sorted({use.kind for use in matrix_uses(value)}))
+    return [f"{value.name} stays float32 ({kinds})"]
+
+
+def _quantize(model: ir.Model, value: ir.Value, plan: Plan) -> float:
+    """Store one matrix as int8 and rewrite its uses; returns the largest absolute error."""
+    held: Float32 = np.asarray(constant(value), np.float32)
+    name = str(value.name)
+    if plan.layout == "rows":
+        stored = quantize_rows(held)
+    else:
+        stored = quantize_columns(held.T if plan.layout == "transposed product" else held)
+    weight = add_initializer(model, f"{name}.int8", stored.values)
+    scales = add_initializer(model, f"{name}.scale", stored.scales)
+    for use in plan.uses:
+        if use.kind == "rows":
+            _lookup_rows(model, use.node, weight, scales)
+        elif use.kind == "columns":
+            _lookup_columns(use.node, weight, scales)
+        else:
+            _product(model, use.node, weight, scales)
+    return stored.max_abs_error
+
+
+def _product(model: ir.Model, node: ir.Node, weight: ir.Value, scales: ir.Value) -> None:
+    """``x @ W (+ b)`` as one DynamicQuantizeMatMul."""
+    columns = _columns(scales, 0)
+    last = node
+    bias: ir.Value | None = None
+    found = fused_bias(node, columns)
+    if found is not None:
+        last, bias = found
+    elif node.op_type == "Gemm" and len(node.inputs) > 2 and node.inputs[2] is not None:
+        bias = _full_bias(model, node.inputs[2], columns)
+    inputs = [node.inputs[0], weight, scales, None, bias]
+    while inputs[-1] is None:
+        inputs.pop()
+    result = insert(
+        last, "DynamicQuantizeMatMul", inputs, f"{node.name}.int8", domain="com.microsoft"
+    )
+    replace(last, result)
+    # A fused Add was the only user of the product; drop_unused takes the product away.
+
+
+def _full_bias(model: ir.Model, bias: ir.Value, columns: int) -> ir.Value:
+    """Gemm lets a bias of one element stand for all columns; DynamicQuantizeMatMul does not."""
+    held = constant(bias)
+    if held is None or held.shape == (columns,):
+        return bias
+    full: Array = np.broadcast_to(held, (columns,))
+    return add_initializer(model, f"{bias.name}.broadcast", full)
+
+
+def _lookup_rows(model: ir.Model, node: ir.Node, weight: ir.Value, scales: ir.Value) -> None:
+    """``W[ids] * scale[ids]`` with the scale on a new last axis."""
+    ids = node.inputs[1]
+    whole = _as_float(node, insert(node, "Gather", [weight, ids], f"{node.name}.int8", {"axis": 0}))
+    scale = insert(node, "Gather", [scales, ids], f"{node.name}.scale", {"axis": 0})
+    axis = add_initializer(model, "int64.-1", np.asarray([-1], np.int64))
+    wide = insert(node, "Unsqueeze", [scale, axis], f"{node.name}.scale.wide")
+    replace(node, insert(node, "Mul", [whole, wide], f"{node.name}.float"))
+
+
+def _lookup_columns(node: ir.Node, weight: ir.Value, scales: ir.Value) -> None:
+    """``W[:, ids] * scale[ids]``: the scale broadcasts over the first axis."""
+    ids = node.inputs[1]
+    whole = _as_float(node, insert(node, "Gather", [weight, ids], f"{node.name}.int8", {"axis": 1}))
+    scale = insert(node, "Gather", [scales, ids], f"{node.name}.scale", {"axis": 0})
+    replace(node, insert(node, "Mul", [whole, scale], f"{node.name}.float"))
+
+
+def _as_float(node: ir.Node, value: ir.Value) -> ir.Value:
+    return insert(node, "Cast", [value], f"{value.name}.cast", {"to": int(ir.DataType.FLOAT)})

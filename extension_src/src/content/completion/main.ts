@@ -1,0 +1,60 @@
+/** Completion in a page and in each of its frames: reads the settings, runs while it is on. */
+
+import runtime from "#runtime";
+import { inPrivateWindow, shadowRootOf, translate } from "../../host/page.ts";
+import { runWhileOn } from "../../lib/feature.ts";
+import { siteOf } from "../../lib/site.ts";
+import { connect, onPageMessage } from "../../protocol/endpoint.ts";
+import { defaultSettings } from "../../protocol/settings.ts";
+import { PasswordMemory } from "./passwords.ts";
+import { complete } from "./session.ts";
+
+function run(): void {
+  const life = new AbortController();
+  const client = connect({ client: "completion", signal: life.signal });
+  client.onOrphaned(() => life.abort());
+  const site = siteOf(window);
+  // Before anybody can press the eye, and also while the feature is off.
+  const passwords = new PasswordMemory(life.signal);
+  passwords.watch(document);
+
+  // The popup asks one script per page; moderation answers where it is part of the package.
+  if (runtime.models.moderation === null) {
+    onPageMessage({ "page.describe": () => ({ site, veiled: 0, scanned: 0 }) }, life.signal);
+  }
+  void runWhileOn(
+    "completion",
+    {
+      site,
+      defaults: defaultSettings(runtime),
+      start: (settings, signal) => {
+        let { minConfidence, maxWords } = settings.completion;
+        complete(
+          {
+            translate,
+            passwords,
+            shadowRoot: shadowRootOf,
+            suggest: async (field, context, until) => {
+              const request = { field, ...context, minConfidence, maxWords };
+              return (await client.call("completion.suggest", request, { signal: until })).text;
+            },
+            onEnter: () => {
+              // Whether it loads is told by the first suggestion, and by the popup.
+              client.call("engine.warm", { feature: "completion" }, { signal }).catch(() => undefined);
+            },
+          },
+          signal,
+        );
+        return {
+          update: (changed) => {
+            ({ minConfidence, maxWords } = changed.completion);
+          },
+        };
+      },
+    },
+    life.signal,
+  );
+}
+
+// What is written in a private window is nobody's business, not even for a moment.
+if (runtime.models.completion !== null && !inPrivateWindow()) run();

@@ -1,0 +1,105 @@
+"""Ghost text is offered where people write, is taken or sent away, and never shown for secrets."""
+
+from time import monotonic
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+
+from tests.e2e.cases import PROMPTS
+from tests.e2e.conftest import Shot
+from tests.e2e.harness.ghosts import content, ghost_text, wait_ghost, wait_no_ghost
+from tests.e2e.harness.pages import page
+from tests.e2e.harness.server import Site
+from tests.e2e.harness.veils import by_id, press
+from tests.e2e.harness.waiting import never, until
+
+FIELDS = ("textarea", "contenteditable", "input")
+PRIVATE = ("password", "shown-password", "card", "card-name")
+PROMPT = PROMPTS[0]
+
+
+@pytest.fixture
+def letter(tab: WebDriver, site: Site) -> WebDriver:
+    tab.get(site.url(site.put("letter.html", page("letter.html"))))
+    return tab
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("field", FIELDS)
+def test_tab_takes_the_ghost_text_into_the_field(
+    letter: WebDriver, shot: Shot, field: str, prompt: str
+) -> None:
+    element = by_id(letter, field)
+    element.send_keys(prompt)
+    shown = wait_ghost(letter)
+    assert content(element) == prompt
+    if prompt == PROMPT:
+        shot(f"completion-{field}")
+    press(letter, Keys.TAB)
+    until(letter, "the field holds more than was typed", lambda: content(element) != prompt)
+    assert content(element).startswith(prompt)
+    assert content(element).rstrip().endswith(shown.strip())
+    assert letter.switch_to.active_element == element
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_was_taken_can_be_undone(letter: WebDriver, field: str) -> None:
+    element = by_id(letter, field)
+    element.send_keys(PROMPT)
+    wait_ghost(letter)
+    press(letter, Keys.TAB)
+    until(letter, "the field holds more than was typed", lambda: content(element) != PROMPT)
+    element.send_keys(Keys.CONTROL, "z")
+    until(letter, "the field holds what was typed", lambda: content(element) == PROMPT)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_escape_sends_the_ghost_text_away_and_leaves_the_field_alone(
+    letter: WebDriver, field: str
+) -> None:
+    element = by_id(letter, field)
+    element.send_keys(PROMPT)
+    wait_ghost(letter)
+    press(letter, Keys.ESCAPE)
+    wait_no_ghost(letter)
+    assert content(element) == PROMPT
+    assert letter.switch_to.active_element == element
+
+
+def test_typing_on_replaces_the_ghost_text(letter: WebDriver) -> None:
+    element = by_id(letter, "textarea")
+    element.send_keys(PROMPT)
+    wait_ghost(letter)
+    element.send_keys(Keys.ENTER, Keys.ENTER)
+    wait_no_ghost(letter)
+    element.send_keys(PROMPTS[1])
+    wait_ghost(letter)
+    assert content(element) == f"{PROMPT}\n\n{PROMPTS[1]}"
+
+
+def test_the_ghost_text_goes_with_the_focus(letter: WebDriver) -> None:
+    by_id(letter, "textarea").send_keys(PROMPT)
+    wait_ghost(letter)
+    by_id(letter, "next").click()
+    wait_no_ghost(letter)
+
+
+def test_tab_goes_to_the_next_field_where_no_ghost_text_is(letter: WebDriver) -> None:
+    by_id(letter, "input").click()
+    press(letter, Keys.TAB)
+    assert letter.switch_to.active_element == by_id(letter, "textarea")
+
+
+@pytest.mark.parametrize("field", PRIVATE)
+def test_nothing_is_offered_where_secrets_are_typed(letter: WebDriver, field: str) -> None:
+    """Watched for three times as long as the same words take in a field beside it."""
+    by_id(letter, "textarea").send_keys(PROMPT)
+    wait_ghost(letter)
+    by_id(letter, "input").send_keys(PROMPTS[1])
+    started = monotonic()
+    wait_ghost(letter)
+    usual_s = monotonic() - started
+    by_id(letter, field).send_keys(PROMPTS[1])
+    wait_no_ghost(letter)
+    never(letter, f"ghost text in {field}", lambda: ghost_text(letter), max(1.0, 3 * usual_s))

@@ -1,0 +1,51 @@
+from extbuild.bench.rows import Ratio, Row, as_json, ratios_of, row_of
+
+NATIVE = row_of(
+    [3.0, 1.0, 2.0], subject="moderation", peer="onnxruntime", shape="1 x 64 tokens", metric="text"
+)
+CHROME = row_of(
+    [5.0],
+    subject="moderation",
+    peer="extension",
+    shape="1 x 64 tokens",
+    metric="text",
+    browser="chrome 1",
+)
+NAME = "chrome 1 / native: moderation text, 1 x 64 tokens"
+
+
+def test_a_row_is_the_median_of_its_runs() -> None:
+    assert (NATIVE.median, NATIVE.runs, NATIVE.unit) == (2.0, 3, "ms")
+
+
+def test_a_ratio_is_made_where_the_native_peer_was_asked_the_same() -> None:
+    alone = row_of(
+        [1.0], subject="moderation", peer="extension", shape="cold", metric="first_verdict"
+    )
+    assert ratios_of([NATIVE, CHROME, alone], {}) == (Ratio(NAME, 2.5, None),)
+
+
+def test_a_goal_is_the_most_that_passes() -> None:
+    passed = [ratios_of([NATIVE, CHROME], {NAME: goal})[0].passed for goal in (2.4, 2.5, 2.6)]
+    assert passed == [False, True, True]
+
+
+def test_the_document_has_every_promised_key() -> None:
+    size = Row("package", "extension", "zip", "size", "bytes", 7.0, 1, None, "chrome")
+    document = as_json([size], [Ratio("a", 2.0, None)])
+    assert document == {
+        "rows": [
+            {
+                "subject": "package",
+                "peer": "extension",
+                "shape": "zip",
+                "metric": "size",
+                "unit": "bytes",
+                "median": 7.0,
+                "runs": 1,
+                "threads": None,
+                "browser": "chrome",
+            }
+        ],
+        "ratios": [{"name": "a", "value": 2.0, "goal": None, "pass": None}],
+    }

@@ -1,0 +1,154 @@
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from extbuild.artifacts import Bundle, CompiledModel, Package
+from extbuild.bundle.runtime import RuntimeModel, make_runtime, runtime_text
+from extbuild.errors import PackageError, ShardError
+from extbuild.files import list_files
+from extbuild.package.page import read_page
+from extbuild.package.preflight import check_packed, manifest_paths, preflight
+from extbuild.shard.write import write_model
+
+MANIFEST = {
+    "manifest_version": 3,
+    "version": "1.0",
+    "icons": {"16": "icons/icon-16.png"},
+    "background": {"service_worker": "background.js"},
+    "options_ui": {"page": "ui/options.html"},
+    "content_scripts": [{"matches": ["<all_urls>"], "js": ["content-moderation.js"]}],
+}
+OPTIONS = """\
+<!doctype html>
+<html><head><link rel="stylesheet" href="options.css"></head>
+<body><img src="/icons/icon-16.png" alt=""><script src="options.js"></script></body></html>
+"""
+FILES = {
+    "manifest.json": json.dumps(MANIFEST),
+    "background.js": "chrome.runtime.getURL('offscreen.html');",
+    "content-moderation.js": "const svg = 'http://www.w3.org/2000/svg';",
+    "icons/icon-16.png": "png",
+    "ui/options.html": OPTIONS,
+    "ui/options.css": "body { background: url('../icons/icon-16.png') }",
+    "ui/options.js": "console.info('options');",
+}
+VALUES = {
+    "labels": ("toxic",),
+    "thresholds": {"toxic": 0.5},
+    "max_tokens": 64,
+    "batch_tokens": 256,
+    "pad_id": 0,
+}
+
+Make = Callable[[Mapping[str, str]], Bundle]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def bundle(changes: Mapping[str, str]) -> Bundle:
+        compiled = CompiledModel("moderation", "moderation", b"graph", b"w" * 100, b"{}", {})
+        sharded = write_model(compiled, tmp_path / "models/moderation", 64)
+        runtime = make_runtime("Sidelight", "1.0", [RuntimeModel(sharded, 1, VALUES)])
+        for name, text in {**FILES, "runtime.json": runtime_text(runtime), **changes}.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return Bundle("chrome", tmp_path, list_files(tmp_path))
+
+    return bundle
+
+
+def test_a_sound_bundle_passes(make: Make) -> None:
+    preflight(make({}))
+
+
+# (file, its text, what the error says)
+REFUSED = [
+    (
+        "manifest.json",
+        FILES["manifest.json"].replace("background.js", "backgrund.js"),
+        "manifest.json: background.service_worker: names a file that is not in the package, "
+        "got backgrund.js",
+    ),
+    (
+        "ui/options.html",
+        OPTIONS.replace("options.js", "missing.js"),
+        "ui/options.html: names a file that is not in the package, got ui/missing.js",
+    ),
+    (
+        "ui/options.html",
+        OPTIONS.replace("options.js", "https://cdn.example/options.js"),
+        "names a file that is not in the package",
+    ),
+    ("ui/options.css", "@import url(other.css)", "ui/options.css: names a file that is not in"),
+    (
+        "background.js",
+        "import('https://cdn.example/more.js')",
+        "background.js: a package must not name remote addresses, "
+        "got 'https://cdn.example/more.js'",
+    ),
+    ("background.js", "fetch(`wss://host/${x}`)", "must not name remote addresses, got 'wss://ho"),
+    (
+        "content-moderation.js",
+        "x = 'http://www.w3.org/2000/svg/x.js'",
+        "must not name remote addresses",
+    ),
+    ("ui/options.html", OPTIONS.replace("<body>", "<body onload=x()>"), "forbids inline scripts"),
+    ("ui/options.html", OPTIONS.replace("</head>", "<style></style></head>"), "got <style>"),
+    ("ui/options.html", OPTIONS.replace("</head>", "<script>1</script></head>"), "got <script>"),
+    ("ui/options.js", "const f = new Function('return 1')", "code made from text is forbidden"),
+    ("ui/options.js", "eval('1')", "code made from text is forbidden, got eval("),
+    ("ui/options.js", "'-----BEGIN RSA PRIVATE KEY-----'", "holds a private key"),
+    ("ui/options.js", f"'ghp_{'a' * 36}'", "holds a token of GitHub"),
+    ("ui/options.js", " " * 5_000_000, "stores take at most 5.0 MB in one text file"),
+    ("data.json.gz", "packed", "stores refuse compressed files inside a package"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "says"), REFUSED, ids=[case[2][:50] for case in REFUSED])
+def test_what_a_store_refuses_is_found_first(make: Make, file: str, text: str, says: str) -> None:
+    with pytest.raises(PackageError) as caught:
+        preflight(make({file: text}))
+    assert says in str(caught.value)
+
+
+def test_a_changed_shard_is_found(make: Make) -> None:
+    bundle = make({})
+    shard = bundle.directory / "models/moderation/weights-001.bin"
+    shard.write_bytes(b"x" * shard.stat().st_size)
+    with pytest.raises(ShardError, match=r"weights-001\.bin: changed since it was written"):
+        preflight(bundle)
+
+
+@pytest.mark.parametrize(
+    "text", ["object.evaluate(1)", "node.eval(1)", "function f() {}", "medieval (x)"]
+)
+def test_names_that_only_look_like_eval_pass(make: Make, text: str) -> None:
+    preflight(make({"ui/options.js": text}))
+
+
+def test_an_archive_over_the_stores_limit_is_refused() -> None:
+    with pytest.raises(PackageError, match=r"at most 200\.0 MB, got 200\.0 MB"):
+        check_packed(Package("chrome", Path("a.zip"), 200_000_001, "00"))
+
+
+def test_every_path_of_a_manifest_is_seen() -> None:
+    manifest = {
+        "action": {"default_popup": "ui/popup.html"},
+        "default_locale": "en",
+        "content_scripts": [{"matches": ["https://*/*"], "js": ["a.js"], "css": ["a.css"]}],
+    }
+    assert dict(manifest_paths(manifest)) == {
+        "action.default_popup": "ui/popup.html",
+        "content_scripts[0].js[0]": "a.js",
+        "content_scripts[0].css[0]": "a.css",
+        "default_locale": "_locales/en/messages.json",
+    }
+
+
+def test_a_page_is_read_into_what_it_loads_and_what_is_inline() -> None:
+    page = read_page('<img src="data:,"><link href=a.css><p style="color:red"><script>1</script>')
+    assert page.links == ("a.css",)
+    assert page.inline == ("style= in <p>", "<script>")
