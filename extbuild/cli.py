@@ -30,7 +30,7 @@ def guarded(command: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; dist/ is unchanged", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -41,8 +41,12 @@ def build(root: Path, *, as_json: bool) -> int:
     from extbuild.process import find_node, run
 
     project = load_project(root)
-    with _stages(as_json=as_json) as stages:
-        report = build_project(project, Tools(find_node(), run), stages)
+    try:
+        with _stages(as_json=as_json) as stages:
+            report = build_project(project, Tools(find_node(), run), stages)
+    except KeyboardInterrupt:
+        print("interrupted; dist/ is unchanged", file=sys.stderr)
+        return INTERRUPTED
     dist = Workshop(project.root).dist
     if as_json:
         record = json.loads((dist / "report.json").read_text())

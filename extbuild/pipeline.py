@@ -36,6 +36,7 @@ from extbuild.files import (
     storage_errors,
     swap_directory,
     tree_bytes,
+    uninterrupted,
     write_atomic,
 )
 from extbuild.package.archive import checksums, compressor, packed_parts, write_archive
@@ -127,7 +128,9 @@ def build(project: Project, tools: Tools, stages: Stages) -> BuildReport:
         place.cache.prune()
         with tempfile.TemporaryDirectory(dir=place.drafts, prefix="build-") as draft:
             report = _build(project, place, Path(draft), tools, stages)
-            swap_directory(Path(draft) / "dist", place.dist, place.previous)
+            with uninterrupted():
+                swap_directory(Path(draft) / "dist", place.dist, place.previous)
+                remove_tree(Path(draft) / "models")
     return report
 
 

@@ -149,7 +149,7 @@ def quality(prepared: PreparedModel, cache: Cache, stages: Stages) -> Mapping[st
     if found.cached:
         stages.found(stage)
     figures = _Figures.model_validate(found.value)
-    return judge(figures.before, figures.after, entry.recipe.gates)
+    return judge(figures.before, figures.after, entry.recipe.gates, entry.place)
 
 
 def _compile_key(entry: ModelEntry) -> str:

@@ -13,6 +13,7 @@ from extbuild.targets.base import Target
 ICON_SIZES = (16, 32, 48, 128)
 POPUP_PAGE = "ui/popup.html"
 OPTIONS_PAGE = "ui/options.html"
+DEFAULT_LOCALE = "en"
 EVERY_PAGE = "<all_urls>"
 
 # 'wasm-unsafe-eval' lets WebAssembly compile and nothing else. No remote origin in any directive:
@@ -76,8 +77,8 @@ def make_manifest(
             )
         },
     }
-    if "_locales/en/messages.json" in static_files:
-        keys["default_locale"] = "en"
+    if f"_locales/{DEFAULT_LOCALE}/messages.json" in static_files:
+        keys["default_locale"] = DEFAULT_LOCALE
     return Manifest(keys, reasons_for([*target.permissions, EVERY_PAGE]))
 
 

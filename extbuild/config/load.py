@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,13 +18,16 @@ from extbuild.errors import ConfigError
 
 Value = TypeVar("Value", bound=BaseModel)
 
-METRICS: Mapping[Task, frozenset[str]] = {
-    "moderation": frozenset({"auc_mean", "false_positive_rate"}),
-    "completion": frozenset(
-        {"bits_per_byte", "keystrokes_saved", "shown_precision", "shown_rate"}
-    ),
+Better = Literal["more", "less"]
+
+METRICS: Mapping[Task, Mapping[str, Better]] = {
+    "moderation": {"auc_mean": "more", "agreement": "more"},
+    "completion": {"bits_per_byte": "less", "top1_agreement": "more"},
 }
-"""Figures that a recipe may gate, by task: those that extbuild.evaluate measures."""
+"""Figures that a recipe may gate, as extbuild.evaluate.run.measure gives them, and which way is up.
+
+Moderation also has ``auc_<label>`` for each label.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +197,20 @@ def _check_recipe(entry: ModelEntry, folder: str) -> None:
 
 
 def _check_gates(entry: ModelEntry) -> None:
-    known = METRICS[entry.recipe.task]
-    for metric, gate in entry.recipe.gates.items():
+    recipe = entry.recipe
+    known = dict(METRICS[recipe.task])
+    if recipe.moderation is not None:
+        known |= {f"auc_{label}": "more" for label in recipe.moderation.thresholds}
+    for metric, gate in recipe.gates.items():
         key = f"{entry.place}: gates.{metric}"
         if metric not in known:
             raise ConfigError(key, "unknown metric", do=did_you_mean(metric, known))
-        if (gate.max_drop is None) == (gate.max_rise is None):
+        right, wrong = "max_drop", "max_rise"
+        if known[metric] == "less":
+            right, wrong = wrong, right
+        if getattr(gate, wrong) is not None or getattr(gate, right) is None:
             raise ConfigError(
-                key, "needs either max_drop (more is better) or max_rise (less is better)"
+                key, f"takes {right} alone: {known[metric]} is better", do=f"write {right} = …"
             )
 
 

@@ -16,7 +16,10 @@ LEAST_BITS_PER_WEIGHT = 4
 
 
 def judge(
-    before: Mapping[str, float], after: Mapping[str, float], gates: Mapping[str, Gate]
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    gates: Mapping[str, Gate],
+    place: str = "recipe.toml",
 ) -> dict[str, QualityMetric]:
     """Every metric against its gate, in the order of ``before``.
 
@@ -26,7 +29,7 @@ def judge(
     for name in gates:
         if name not in before or name not in after:
             raise ConfigError(
-                f"recipe.toml: gates.{name}",
+                f"{place}: gates.{name}",
                 "names a metric that the fixtures do not give",
                 do=did_you_mean(name, before),
             )

@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from extbuild.artifacts import Bundle, Package
 from extbuild.errors import PackageError
@@ -25,6 +26,7 @@ MAX_UNPACKED_BYTES = 250 * _MB
 MAX_FILE_BYTES = 100 * _MIB
 MAX_TEXT_BYTES = 5 * _MB
 
+_MESSAGE = re.compile(r"__MSG_(\w+)__")
 _SCRIPTS = frozenset({".js", ".mjs"})
 _TEXTS = frozenset({".js", ".mjs", ".json", ".html", ".css", ".svg"})
 _LOADING = frozenset({".js", ".mjs", ".html", ".css", ".svg"})
@@ -75,6 +77,20 @@ def _named_files_exist(bundle: Bundle) -> None:
             raise PackageError(
                 f"{bundle.target}: {place}", "names a file that is not in the package", found=path
             )
+
+
+def _messages_are_defined(bundle: Bundle) -> None:
+    """Browsers refuse a manifest whose default language lacks one of its messages."""
+    manifest = _read_json(bundle, "manifest.json")
+    needed = set(_MESSAGE.findall(json.dumps(manifest)))
+    if "default_locale" not in manifest:
+        return
+    file = f"_locales/{manifest['default_locale']}/messages.json"
+    missing = sorted(needed - set(_read_json(bundle, file)))
+    if missing:
+        raise PackageError(
+            f"{bundle.target}: {file}", "manifest.json needs a message", found=missing[0]
+        )
 
 
 def _models_are_whole(bundle: Bundle) -> None:
@@ -154,6 +170,7 @@ def _no_archives_inside(bundle: Bundle) -> None:
 
 RULES: tuple[Callable[[Bundle], None], ...] = (
     _named_files_exist,
+    _messages_are_defined,
     _models_are_whole,
     _nothing_is_remote,
     _pages_obey_the_policy,
@@ -162,6 +179,16 @@ RULES: tuple[Callable[[Bundle], None], ...] = (
     _sizes_fit_the_stores,
     _no_archives_inside,
 )
+
+
+def _read_json(bundle: Bundle, file: str) -> dict[str, Any]:
+    try:
+        value = json.loads((bundle.directory / file).read_bytes())
+    except ValueError as error:
+        raise PackageError(f"{bundle.target}: {file}", f"not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise PackageError(f"{bundle.target}: {file}", "must be a JSON object")
+    return value
 
 
 def _texts(bundle: Bundle, suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
@@ -177,7 +204,7 @@ def _pages(bundle: Bundle) -> Iterator[tuple[str, Page]]:
 
 def _named_paths(bundle: Bundle) -> Iterator[tuple[str, str]]:
     """(who names it, path in the package) for every file that something in the package needs."""
-    manifest = json.loads((bundle.directory / "manifest.json").read_text(encoding="utf-8"))
+    manifest = _read_json(bundle, "manifest.json")
     for key, path in manifest_paths(manifest):
         yield f"manifest.json: {key}", path
     for file, page in _pages(bundle):

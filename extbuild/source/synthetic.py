@@ -5,6 +5,7 @@ trained here on a text of our own. Two calls with one seed write the same bytes.
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -102,15 +103,24 @@ def write_tiny_fixtures(file: Path, task: Task) -> None:
 
 
 def _wordpiece() -> Tokenizer:
+    # Made by hand: the WordPiece trainer of the library breaks ties by hash order, so that
+    # two of its runs differ.
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=256, special_tokens=specials, show_progress=False
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    lines = [pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(line)) for line in TEXT]
+    counts = Counter(word for line in lines for word, _ in line)
+    letters = sorted({letter for word in counts for letter in word})
+    words = sorted(
+        (word for word in counts if len(word) > 1), key=lambda word: (-counts[word], word)
     )
-    tokenizer.train_from_iterator(TEXT, trainer)
+    entries = [*specials, *letters, *(f"##{letter}" for letter in letters), *words][:256]
+    vocabulary = {entry: index for index, entry in enumerate(entries)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(specials)
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

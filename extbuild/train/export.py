@@ -11,10 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-
-def compact_json(content: object) -> str:
-    """JSON without spaces, keys in the given order, text as UTF-8."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+from extbuild.train.manifest import compact_json
 
 
 def export_directory(

@@ -1,4 +1,4 @@
-"""What a model was trained on: files, hashes, counts. Goes into the run folder and the card."""
+"""What a model was trained on (files, hashes, counts) and what came out, as JSON files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ class DataFile:
     name: str
     bytes: int
     sha256: str
+
+
+def compact_json(content: object) -> str:
+    """JSON without spaces, keys in the given order, text as UTF-8."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def data_file(path: Path) -> DataFile:

@@ -19,7 +19,7 @@ from extbuild.errors import DataError
 from extbuild.train.augment import AugmentShares, augmented
 from extbuild.train.batches import cut, length_batches, padded_length
 from extbuild.train.documents import document_files
-from extbuild.train.export import compact_json
+from extbuild.train.manifest import compact_json
 from extbuild.train.rows import Row, Split, by_split, read_rows
 from extbuild.train.sentences import own_rows
 from extbuild.train.wordpiece import (
@@ -65,7 +65,16 @@ def moderation_file(folder: Path) -> Path:
 
 def load_splits(folder: Path, seed: int) -> dict[Split, list[Row]]:
     """Rows per split; the project's own sentences join the training rows only."""
-    splits = by_split(read_rows(moderation_file(folder)))
+    path = moderation_file(folder)
+    splits = by_split(read_rows(path))
+    for name, rows in splits.items():
+        if not rows:
+            raise DataError(
+                str(path),
+                f"must hold enough rows for a {name} split",
+                found="none",
+                do="copy the file again, or add rows",
+            )
     rare = [row for row in splits["train"] if any(row.is_positive(name) for name in RARE_LABELS)]
     splits["train"] += rare + own_rows(seed)
     return splits

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from extbuild import cli
 from extbuild.source.synthetic import (
     write_tiny_completion,
     write_tiny_fixtures,
@@ -18,7 +19,7 @@ version = "9.8.7"
 
 [tool.extbuild]
 name = "Tiny"
-description = "An extension with tiny models."
+description = "What it does."
 models = ["moderation", "completion"]
 targets = ["chrome", "firefox"]
 max_shard_bytes = 65_536
@@ -71,7 +72,7 @@ MakeProject = Callable[[Path], Path]
 
 @pytest.fixture(scope="session")
 def make_project(root: Path) -> MakeProject:
-    """Writes a project into an empty folder; npm's packages are shared, everything else is its own."""
+    """Writes a project into an empty folder; npm's packages are shared, all else is its own."""
 
     def make(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
@@ -93,3 +94,17 @@ def make_project(root: Path) -> MakeProject:
         return directory
 
     return make
+
+
+@pytest.fixture(scope="session")
+def built(make_project: MakeProject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was built once. Tests read it; those that change something take `project`."""
+    directory = make_project(tmp_path_factory.mktemp("built") / "project")
+    assert cli.guarded(lambda: cli.build(directory, as_json=False)) == 0
+    return directory
+
+
+@pytest.fixture
+def project(built: Path, tmp_path: Path) -> Path:
+    """A copy of the built project with its dist/ and its cache, to be changed freely."""
+    return Path(shutil.copytree(built, tmp_path / "project", symlinks=True))

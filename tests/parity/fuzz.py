@@ -15,7 +15,17 @@ SPACES = (" ", "  ", "   ", "\t", "\n", "\r\n", "\n\n", " \n ", "\u00a0", "\u200
 SPACES += ("\u2028", "\u2029", "\u0085", "\u1680", "\u202f", "\u205f", "\x0b", "\x0c", "\r")
 JOINERS = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200e", "\u202e", "\ufe0f")
 EMOJI = ("😀", "👍🏽", "👩‍👩‍👧", "🇩🇪", "❤️", "☺", "🏳️‍🌈", "1️⃣", "🫠", "🥺", "🩷", "🫩")
-COMBINING = ("e\u0301", "n\u0303", "Z\u0351\u034a", "a\u0308\u0304", "\u0301", "\u0345", "क्ष", "가", "각")
+COMBINING = (
+    "e\u0301",
+    "n\u0303",
+    "Z\u0351\u034a",
+    "a\u0308\u0304",
+    "\u0301",
+    "\u0345",
+    "क्ष",
+    "가",
+    "각",
+)
 #: Ranges of code points, each with its odd inhabitants: controls, letters, scripts, symbols, unassigned.
 RANGES = (
     (0x00, 0x20),

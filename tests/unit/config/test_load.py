@@ -180,13 +180,19 @@ BROKEN = [
         "models/moderation/recipe.toml",
         "[moderation.thresholds]",
         "[gates.auc_mean]\nmax_drop = 0.1\nmax_rise = 0.1\n\n[moderation.thresholds]",
-        "models/moderation/recipe.toml: gates.auc_mean: needs either max_drop",
+        "models/moderation/recipe.toml: gates.auc_mean: takes max_drop alone: more is better",
     ),
     (
         "models/moderation/recipe.toml",
         "[[passes]]",
         "[[passes]",
         "models/moderation/recipe.toml:4:9: not valid TOML: expected ']]'",
+    ),
+    (
+        "models/completion/recipe.toml",
+        "completion = { min",
+        "gates = { bits_per_byte = { max_drop = 0.1 } }\ncompletion = { min",
+        "models/completion/recipe.toml: gates.bits_per_byte: takes max_rise alone: less is better",
     ),
     (
         "models/completion/recipe.toml",

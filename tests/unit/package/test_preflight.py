@@ -15,6 +15,8 @@ from extbuild.shard.write import write_model
 MANIFEST = {
     "manifest_version": 3,
     "version": "1.0",
+    "default_locale": "en",
+    "description": "__MSG_extension_description__",
     "icons": {"16": "icons/icon-16.png"},
     "background": {"service_worker": "background.js"},
     "options_ui": {"page": "ui/options.html"},
@@ -25,7 +27,9 @@ OPTIONS = """\
 <html><head><link rel="stylesheet" href="options.css"></head>
 <body><img src="/icons/icon-16.png" alt=""><script src="options.js"></script></body></html>
 """
+MESSAGES = {"extension_description": {"message": "What it does."}}
 FILES = {
+    "_locales/en/messages.json": json.dumps(MESSAGES),
     "manifest.json": json.dumps(MANIFEST),
     "background.js": "chrome.runtime.getURL('offscreen.html');",
     "content-moderation.js": "const svg = 'http://www.w3.org/2000/svg';",
@@ -103,6 +107,8 @@ REFUSED = [
     ("ui/options.js", "'-----BEGIN RSA PRIVATE KEY-----'", "holds a private key"),
     ("ui/options.js", f"'ghp_{'a' * 36}'", "holds a token of GitHub"),
     ("ui/options.js", " " * 5_000_000, "stores take at most 5.0 MB in one text file"),
+    ("_locales/en/messages.json", "{}", "manifest.json needs a message, got extension_description"),
+    ("_locales/en/messages.json", "{", "en/messages.json: not valid JSON: "),
     ("data.json.gz", "packed", "stores refuse compressed files inside a package"),
 ]
 

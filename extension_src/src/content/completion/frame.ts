@@ -12,9 +12,10 @@ import { createOverlay, type Overlay } from "../../lib/overlay.ts";
 
 const GHOST_CSS = `
 .frame { position: absolute; overflow: hidden; pointer-events: none; transform-origin: 0 0; }
-.frame[hidden], .hint[hidden] { display: none; }
+
 .sheet { position: absolute; box-sizing: border-box; margin: 0; border: 0; }
 .head, .line { display: block; }
+[hidden] { display: none !important; }
 .head, .typed { visibility: hidden; }
 .ghost { opacity: 0.55; animation: appear 90ms ease-out; }
 .ghost.rest { animation: none; }

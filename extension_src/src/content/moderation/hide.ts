@@ -75,7 +75,8 @@ export function hide(element: Styled): Hidden {
         if (value === "") style.removeProperty(property);
         else style.setProperty(property, value, priority);
       }
-      if (!hadStyle && style.length === 0) element.removeAttribute("style");
+      // Read, not `style.length`: Chrome writes a changed attribute late, over its removal.
+      if (!hadStyle && element.getAttribute("style") === "") element.removeAttribute("style");
       if (element.getAttribute("aria-hidden") !== "true") return;
       if (ariaHidden === null) element.removeAttribute("aria-hidden");
       else element.setAttribute("aria-hidden", ariaHidden);

@@ -91,15 +91,10 @@ function lamp(): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
-  const disc = document.createElementNS(SVG, "circle");
-  for (const [name, value] of Object.entries({ cx: 8, cy: 8, r: 6.25, "stroke-width": 1.5 })) {
-    disc.setAttribute(name, String(value));
-  }
-  disc.setAttribute("fill", "none");
-  disc.setAttribute("stroke", "currentColor");
-  const lit = document.createElementNS(SVG, "path");
-  lit.setAttribute("d", "M8 1.75a6.25 6.25 0 0 0 0 12.5c-2-1.6-3-3.7-3-6.25s1-4.65 3-6.25Z");
-  lit.setAttribute("fill", "currentColor");
-  svg.append(disc, lit);
+  const disc = document.createElementNS(SVG, "path");
+  disc.setAttribute("d", "M8 1a7 7 0 0 1 0 14A7 7 0 0 1 8 1Zm0 1.5v11a5.5 5.5 0 0 0 0-11Z");
+  disc.setAttribute("fill", "currentColor");
+  disc.setAttribute("fill-rule", "evenodd");
+  svg.append(disc);
   return svg;
 }

@@ -5,13 +5,13 @@
  */
 export const VEIL_CSS = `
 .veil {
-  --paper: #f4f2ee; --edge: #e2ded6; --ink: #5a564e; --accent: #87500f; --glow: #f0c88d;
+  --paper: #f4f2ee; --edge: #e2ded6; --ink: #5a564e; --accent: #87500f; --glow: #f7e0bb;
   position: absolute; box-sizing: border-box; container-type: size;
   border-radius: 6px; animation: settle 140ms ease-out;
   font: 500 13px/20px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
 }
 .veil[data-scheme="dark"] {
-  --paper: #23242a; --edge: #34353c; --ink: #b9b5ac; --accent: #efbd78; --glow: #5c4526;
+  --paper: #23242a; --edge: #34353c; --ink: #b9b5ac; --accent: #efbd78; --glow: #4d3b22;
 }
 .veil[hidden] { display: none; }
 button {

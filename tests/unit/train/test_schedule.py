@@ -1,0 +1,35 @@
+import pytest
+
+from extbuild.train.schedule import Every, TimedSchedule
+
+
+def test_the_rate_warms_up_and_comes_down_to_the_floor() -> None:
+    schedule = TimedSchedule(budget_s=100, warmup_share=0.1, floor=0.02)
+    factors = [schedule.factor(second) for second in range(101)]
+    assert factors[5] == pytest.approx(0.5)
+    assert max(factors) == factors[10] == pytest.approx(1.0)
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert factors[100] == pytest.approx(0.02)
+
+
+def test_the_first_step_counts() -> None:
+    assert 0 < TimedSchedule(budget_s=10).factor(0.0) < 0.05
+
+
+def test_the_budget_ends_a_run() -> None:
+    schedule = TimedSchedule(budget_s=60)
+    assert not schedule.is_over(59.9)
+    assert schedule.is_over(60.0)
+    assert schedule.progress(90.0) == 1.0
+
+
+def test_no_budget_is_an_error() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        TimedSchedule(budget_s=0)
+
+
+def test_every_says_yes_once_per_interval() -> None:
+    due = Every(10, start_s=100)
+    assert [due(t) for t in (100, 109, 110, 111, 125, 134, 135)] == [
+        False, False, True, False, True, False, True,
+    ]  # fmt: skip
