@@ -22,10 +22,10 @@ def build(context: Context, json: bool = False) -> None:
     _exit(cli.guarded(lambda: cli.build(ROOT, as_json=json)))
 
 
-@task(name="test", help={"arguments": "passed on to pytest, for instance '-k moderation'"})
-def run_tests(context: Context, arguments: str = "") -> None:
+@task(name="test", help={"args": "passed on to pytest, for instance 'tests/unit -k shard'"})
+def run_tests(context: Context, args: str = "") -> None:
     """Build, then run every test, real browsers included."""
-    _exit(cli.guarded(lambda: cli.test(ROOT, arguments=arguments)))
+    _exit(cli.guarded(lambda: cli.test(ROOT, arguments=args)))
 
 
 @task(name="eval", help={"data": "FILE.jsonl with the texts", "json": "where the result goes"})
@@ -40,10 +40,18 @@ def bench(context: Context, json: str = "") -> None:
     _exit(cli.guarded(lambda: cli.bench(ROOT, out=json)))
 
 
-@task(help={"arguments": "passed on to the trainer; '--help' lists them"})
-def train(context: Context, name: str, arguments: str = "") -> None:
+@task(
+    help={
+        "data": "folder with the training data",
+        "max_minutes": "stop after this time",
+        "args": "passed on to the trainer; '--help' lists them",
+    }
+)
+def train(
+    context: Context, name: str, data: str = "", max_minutes: str = "", args: str = ""
+) -> None:
     """Train the model NAME (needs the extra: pip install -e '.[train]')."""
-    _exit(cli.guarded(lambda: cli.train(ROOT, name, arguments)))
+    _exit(cli.guarded(lambda: cli.train(name, data=data, max_minutes=max_minutes, arguments=args)))
 
 
 @task

@@ -6,9 +6,10 @@ by the command that needs them, so that `inv --list` and `inv clean` answer at o
 """
 
 import json
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -92,10 +93,23 @@ def evaluate(root: Path, name: str, *, data: str, out: str) -> int:
                 progress=lambda done, total: step(f"{done} of {total} rows"),
             )
     write_atomic(Path(out).absolute(), (json.dumps(result, indent=1) + "\n").encode())
-    for key, value in result.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            print(f"{key:<24} {value:.4f}" if isinstance(value, float) else f"{key:<24} {value}")
+    for line in figures(result):
+        print(line)
     return 0
+
+
+def figures(result: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    """The numbers of an evaluation as lines, without its rows: ``auc.mean   0.9461``."""
+    for key, value in result.items():
+        match value:
+            case bool():
+                continue
+            case int():
+                yield f"{prefix + key:<28} {value}"
+            case float():
+                yield f"{prefix + key:<28} {value:.4f}"
+            case Mapping():
+                yield from figures(value, f"{prefix}{key}.")
 
 
 def generate(root: Path) -> int:
@@ -147,7 +161,7 @@ def test(root: Path, *, arguments: str) -> int:
     if code:
         return code
     node = find_node()
-    command = [sys.executable, "-m", "pytest", *arguments.split()]
+    command = [sys.executable, "-m", "pytest", *shlex.split(arguments)]
     return run_visibly(command, cwd=root, env=node.env)
 
 
@@ -159,11 +173,13 @@ def bench(root: Path, *, out: str) -> int:
     return bench_project(load_project(root), Path(out))
 
 
-def train(root: Path, name: str, arguments: str) -> int:
-    """Train the model `name` with the extra `train`."""
+def train(name: str, *, data: str, max_minutes: str, arguments: str) -> int:
+    """Train the model `name` with the extra `train`; empty options keep the trainer's defaults."""
     from extbuild.train.cli import main
 
-    return main([name, *arguments.split()])
+    given = {"--data": data, "--max-minutes": max_minutes}
+    options = [part for option, value in given.items() if value for part in (option, value)]
+    return main([name, *options, *shlex.split(arguments)])
 
 
 @contextmanager

@@ -22,8 +22,8 @@ _REMEDIES = {
     errno.ENOSPC: ("no space is left on the device", "free some space and build again"),
     errno.EDQUOT: ("the disk quota is used up", "free some space and build again"),
     errno.EFBIG: ("a file grew over the size limit of this process", "raise it (ulimit -f)"),
-    errno.EACCES: ("permission denied", "make the folder writable for this user"),
-    errno.EPERM: ("operation not permitted", "make the folder writable for this user"),
+    errno.EACCES: ("permission denied", "check the permissions of the file and its folder"),
+    errno.EPERM: ("operation not permitted", "check the permissions of the file and its folder"),
     errno.EROFS: ("the file system is read-only", "build in a writable folder"),
     errno.EIO: ("the device reported an input/output error", "check the disk"),
 }

@@ -6,6 +6,7 @@ Whoever needs a program takes a `Runner`; tests hand in a fake one.
 import importlib.util
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,11 @@ def run(
 
 
 def run_visibly(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> int:
-    """Run a program that speaks to the terminal itself; gives its exit code."""
+    """Run a program that speaks to the terminal itself; gives its exit code.
+
+    What was printed before is flushed first: in a pipe it would come out after the program's lines.
+    """
+    sys.stdout.flush()
     done = subprocess.run(list(argv), cwd=cwd, env={**os.environ, **(env or {})}, check=False)
     return done.returncode
 

@@ -23,8 +23,6 @@ from extbuild.browsers import Browser
 from extbuild.browsers.engine import Call, converse
 from extbuild.config.runtime import CompletionRuntime
 
-PAGE = "ui/options.html"
-
 
 def score_call(texts: Sequence[str]) -> Call:
     """One batch of page text."""
@@ -100,8 +98,6 @@ def _cold(browser: Browser, call: Callable[[int], Call]) -> list[float]:
     times = []
     for run in range(COLD_RUNS):
         browser.stop_background()
-        browser.driver.get(browser.url(PAGE))
-        browser.stop_background()  # the page itself may have woken it
         times.append(converse(browser.driver, [call(run)])[0].ms)
     return times
 

@@ -53,21 +53,26 @@ class Chromium(Browser):
         super().__init__(driver, origins, resources, requests)
         self._chrome = driver
 
-    def _contexts(self) -> list[str]:
+    def _contexts(self) -> set[str]:
         """Target ids of the service worker and the offscreen document that run now."""
         targets = self._chrome.execute_cdp_cmd("Target.getTargets", {})["targetInfos"]
-        return [
+        return {
             target["targetId"]
             for target in targets
             if target["url"].startswith(self.origin + "/") and target["type"] != "page"
-        ]
+        }
 
     def stop_background(self) -> None:
-        """Close service worker and offscreen document by their DevTools targets."""
-        for target_id in self._contexts():
+        """Close service worker and offscreen document by their DevTools targets.
+
+        Others may take their place at once, where a page has something to ask.
+        """
+        doomed = self._contexts()
+        for target_id in doomed:
             self._chrome.execute_cdp_cmd("Target.closeTarget", {"targetId": target_id})
         WebDriverWait(self._chrome, 10, 0.02).until(
-            lambda _: not self._contexts(), "the extension's background did not end in 10 s"
+            lambda _: doomed.isdisjoint(self._contexts()),
+            "the extension's background did not end in 10 s",
         )
 
     def prefer_colours(self, scheme: ColourScheme) -> None:

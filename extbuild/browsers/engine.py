@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from selenium.webdriver.remote.webdriver import WebDriver
 
+SILENT_PAGE = "THIRD_PARTY_NOTICES.txt"
+"""A document of the extension without a script of its own, which would keep the background up."""
+
 # One port per page, as in protocol/endpoint.ts; a lost port is opened again by the next call.
 _CONVERSE = """
 const [calls, done] = arguments;

@@ -31,23 +31,6 @@ def matrix_uses(value: ir.Value) -> list[Use]:
     return [Use(_kind(node, index), node) for node, index in value.uses()]
 
 
-def fused_bias(node: ir.Node, columns: int) -> tuple[ir.Node, ir.Value] | None:
-    """The Add of a 1-D float32 initialiser ``(columns,)`` that alone uses a MatMul's result."""
-    output = node.outputs[0]
-    uses = list(output.uses())
-    if node.op_type != "MatMul" or len(uses) != 1 or output.is_graph_output():
-        return None
-    add, index = uses[0]
-    if add.op_type != "Add" or add.domain != "":
-        return None
-    bias = add.inputs[1 - index]
-    if bias is None or not bias.is_initializer() or bias.dtype != ir.DataType.FLOAT:
-        return None
-    if bias.shape is None or list(bias.shape) != [columns]:
-        return None
-    return add, bias
-
-
 def _kind(node: ir.Node, index: int) -> Kind:
     if node.domain != "":
         return "other"

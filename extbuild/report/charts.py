@@ -88,9 +88,9 @@ def bars(rows: Sequence[Row], title: str) -> str:
     return f'<div class="wide">{_svg(len(rows) * _ROW, title, "".join(parts))}</div>'
 
 
-def dumbbell(before: float, after: float, gate: float | None, title: str) -> str:
-    """A metric before (hollow) and after (filled), with the side beyond its gate hatched."""
-    low, high = min(before, after, gate or after), max(before, after, gate or after)
+def dumbbell(before: float, after: float, gate: float, passed: bool, title: str) -> str:
+    """A metric before (hollow) and after (filled), with the side beyond its gate tinted."""
+    low, high = min(before, after, gate), max(before, after, gate)
     margin = (high - low) * 0.25 or abs(high) * 0.05 or 1.0
     low, high = low - margin, high + margin
     width, height, middle = 260, 26, 13
@@ -98,21 +98,17 @@ def dumbbell(before: float, after: float, gate: float | None, title: str) -> str
     def x(value: float) -> float:
         return (value - low) / (high - low) * (width - 16) + 8
 
-    parts = [f'<line class="axis" x1="0" y1="{middle}" x2="{width}" y2="{middle}"/>']
-    if gate is not None:
-        worse_is_lower = gate <= before
-        left, right = (0.0, x(gate)) if worse_is_lower else (x(gate), float(width))
-        parts.append(
-            f'<rect class="forbidden" x="{left:.1f}" y="3" width="{right - left:.1f}" height="20"/>'
-            f'<line class="gate" x1="{x(gate):.1f}" y1="1" x2="{x(gate):.1f}" y2="25"/>'
-        )
-    passed = gate is None or (after >= gate if gate <= before else after <= gate)
-    parts.append(
-        f'<line class="link" x1="{x(before):.1f}" y1="{middle}" x2="{x(after):.1f}" y2="{middle}"/>'
-        f'<circle class="before" cx="{x(before):.1f}" cy="{middle}" r="5"/>'
+    left, right = (0.0, x(gate)) if gate <= before else (x(gate), float(width))
+    parts = [
+        f'<line class="axis" x1="0" y1="{middle}" x2="{width}" y2="{middle}"/>',
+        f'<rect class="forbidden" x="{left:.1f}" y="3" width="{right - left:.1f}" height="20"/>',
+        f'<line class="gate" x1="{x(gate):.1f}" y1="1" x2="{x(gate):.1f}" y2="25"/>',
+        f'<line class="link" x1="{x(before):.1f}" y1="{middle}" x2="{x(after):.1f}" '
+        f'y2="{middle}"/>',
+        f'<circle class="before" cx="{x(before):.1f}" cy="{middle}" r="5"/>',
         f'<circle class="{"after" if passed else "failed"}" cx="{x(after):.1f}" cy="{middle}" '
-        'r="5"/>'
-    )
+        'r="5"/>',
+    ]
     return _svg(height, title, "".join(parts), width=width)
 
 

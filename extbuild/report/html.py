@@ -158,16 +158,25 @@ def _quality(metrics: Mapping[str, QualityMetric]) -> str:
     rows = "".join(
         f"<tr><td>{escape(name.replace('_', ' '))}</td>"
         f'<td class="number">{metric.before:.4f}</td><td class="number">{metric.after:.4f}</td>'
+        f'<td class="number">{metric.after - metric.before:+.4f}</td>'
         f'<td class="number">{_NONE if metric.gate is None else f"{metric.gate:.4f}"}</td>'
-        f'<td class="chart">{dumbbell(metric.before, metric.after, metric.gate, name)}</td>'
+        f'<td class="chart">{_against_gate(name, metric)}</td>'
         f"<td>{_verdict(metric)}</td></tr>"
         for name, metric in metrics.items()
     )
     return (
         '<table><tr><th>metric</th><th class="number">before</th><th class="number">after</th>'
-        '<th class="number">gate</th><th class="chart">○ before ● after ▌ gate</th><th></th></tr>'
+        '<th class="number">change</th><th class="number">gate</th>'
+        '<th class="chart">○ before ● after ▌ gate</th><th></th></tr>'
         f"{rows}</table>"
     )
+
+
+def _against_gate(name: str, metric: QualityMetric) -> str:
+    """The metric's chart. Without a gate there is no scale on which a change is large or small."""
+    if metric.gate is None:
+        return ""
+    return dumbbell(metric.before, metric.after, metric.gate, metric.passed, name)
 
 
 def _verdict(metric: QualityMetric) -> str:

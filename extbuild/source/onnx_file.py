@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
+from google.protobuf.message import DecodeError
 
 from extbuild.artifacts import Task
 from extbuild.errors import SourceError
@@ -23,10 +24,9 @@ def read_onnx(file: Path) -> tuple[ir.Model, list[Path]]:
 
     SourceError if a file is damaged or missing.
     """
-    # onnx-ir raises protobuf's DecodeError (a ValueError) or its own wrapper with that as cause.
     try:
         model = ir.load(file)
-    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+    except (DecodeError, ir.serde.SerdeError, ValueError) as error:
         raise SourceError(
             str(file), "is not a readable ONNX file", found=str(error).split("\n")[0]
         ) from error

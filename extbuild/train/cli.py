@@ -39,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--split", choices=("validation", "test"), default="test")
     export.add_argument("--data", type=Path, default=DATA)
     export.add_argument("--out", type=Path, required=True)
+    card = commands.add_parser("card", help="fill the figures and data tables of a model card")
+    card.add_argument("model", choices=tuple(MODELS))
+    card.add_argument("--data", type=Path, default=DATA)
+    card.add_argument("--work", type=Path, default=Path(".extbuild/train"))
     return top
 
 
@@ -61,6 +65,13 @@ def _run(arguments: argparse.Namespace) -> dict[str, float]:
 
         rows = write_split(arguments.model, arguments.data, arguments.split, arguments.out)
         return {"rows": float(rows)}
+    if arguments.command == "card":
+        from extbuild.train.card import refresh_card
+
+        name = arguments.model
+        path = Path("models") / name / "MODEL_CARD.md"
+        refresh_card(name, path, arguments.work / name, arguments.data)
+        return {}
     if arguments.max_minutes <= 0:
         found = str(arguments.max_minutes)
         raise UserError("--max-minutes", "must be positive", found=found, do="try 45")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,7 +38,7 @@ from extbuild.train.run_log import RunLog
 from extbuild.train.schedule import Every, TimedSchedule
 
 SNAPSHOT_ROWS = 1500
-"""Validation rows behind the figure of a snapshot."""
+"""About so many validation rows, spread over all sources, give the figure of a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,12 @@ def train_moderation(settings: ModerationSettings) -> dict[str, float]:
         raw = judge.logits(validation)
         platts = calibrations(raw, validation)
         size = judge.export(platts, settings.out)
-        figures = moderation_figures(
-            validation=(validation, calibrated(raw, platts)),
-            test=(test, calibrated(judge.logits(test), platts)),
-        )
+        final = {
+            "validation": calibrated(raw, platts),
+            "test": calibrated(judge.logits(test), platts),
+        }
+        np.savez(settings.folder / "logits.npz", allow_pickle=False, **final)
+        figures = moderation_figures((validation, final["validation"]), (test, final["test"]))
         figures |= {"bytes": size, "steps": state.step, "minutes": state.elapsed_s / 60}
         figures["epochs"] = state.position / CHUNK_STRIDE * CHUNK_ROWS / len(splits["train"])
         log.event("done", **figures)
@@ -209,7 +212,7 @@ def _fit(
             save_checkpoint(path, judge.network, [optimizer], state)
         if snapshot_due(elapsed):
             judge.export([Platt(1.0, 0.0)] * len(LABELS), settings.out)
-            part = splits["validation"][:SNAPSHOT_ROWS]
+            part = splits["validation"][:: len(splits["validation"]) // SNAPSHOT_ROWS + 1]
             auc = mean_auc(judge.logits(part), part)
             log.say(f"moderation: snapshot exported, mean AUC {auc} on part of validation")
     return state

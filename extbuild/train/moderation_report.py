@@ -27,6 +27,7 @@ ORDINARY_SOURCES = (
 """Prefixes of sources whose clean rows resemble ordinary pages (not collected around hate)."""
 
 MAX_FALSE_POSITIVE_RATE = 0.01
+RATE_STEPS = 20
 
 
 def is_ordinary(row: Row) -> bool:
@@ -37,12 +38,20 @@ def is_ordinary(row: Row) -> bool:
 
 
 def recommended_thresholds(rows: list[Row], logits: Logits) -> dict[str, float]:
-    """Per label the probability that at most 1 % of ordinary clean texts reach."""
+    """The lowest thresholds at which at most 1 % of ordinary clean texts get any label.
+
+    All labels are given the same rate of their own, the largest that keeps the sum within bounds.
+    """
     ordinary = np.array([is_ordinary(row) for row in rows])
     probabilities = sigmoid(logits[ordinary])
-    return thresholds_for(
-        {name: probabilities[:, at] for at, name in enumerate(LABELS)}, MAX_FALSE_POSITIVE_RATE
-    )
+    benign = {name: probabilities[:, at] for at, name in enumerate(LABELS)}
+    thresholds: dict[str, float] = {}
+    for share in range(RATE_STEPS, -1, -1):
+        thresholds = thresholds_for(benign, MAX_FALSE_POSITIVE_RATE * share / RATE_STEPS)
+        limits = np.array(list(thresholds.values()))
+        if np.any(probabilities >= limits, axis=1).mean() <= MAX_FALSE_POSITIVE_RATE:
+            break
+    return thresholds
 
 
 def moderation_figures(

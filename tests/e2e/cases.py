@@ -58,4 +58,10 @@ PROMPTS = (
     "Thank you very much for your",
     "I am looking forward to",
     "Please let me know if you have any",
+    "If you have any questions, please do not hesitate to",
+    "I hope this email finds you",
+    "It was a pleasure to",
+    "Have a great",
+    "See you",
 )
+IN_A_WORD = "Thank you very mu"

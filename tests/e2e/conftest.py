@@ -1,5 +1,6 @@
 """Both browsers, once per session, with the packages from dist/ in them; a fresh tab per test."""
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from extbuild.artifacts import TargetName
 from extbuild.browsers import Browser, ColourScheme, Programs, find_programs, start
 from extbuild.browsers.programs import ThisMachine
 from extbuild.config.load import load_project
+from extbuild.config.runtime import Runtime
 from extbuild.pipeline import Tools, build
 from extbuild.process import find_node, run
 from extbuild.progress import Silent, Stages
@@ -27,6 +29,17 @@ def packages(root: Path) -> Mapping[TargetName, Path]:
     """The archives in dist/, built now if they are missing or stale."""
     report = build(load_project(root), Tools(find_node(), run), Stages(Silent()))
     return {package.target: root / "dist" / package.file for package in report.packages}
+
+
+@pytest.fixture(scope="session")
+def shipped(packages: Mapping[TargetName, Path]) -> Runtime:
+    """What the packages say about their models: the same in each."""
+    archives = [zipfile.ZipFile(file) for file in packages.values()]
+    texts = {archive.read("runtime.json") for archive in archives}
+    for archive in archives:
+        archive.close()
+    (text,) = texts
+    return Runtime.model_validate_json(text)
 
 
 @pytest.fixture(scope="session")

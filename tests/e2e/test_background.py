@@ -4,6 +4,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from extbuild.browsers import Browser
 from tests.e2e.cases import HARMFUL, PROMPTS
+from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.feed import open_feed, post
 from tests.e2e.harness.ghosts import wait_ghost, wait_no_ghost
 from tests.e2e.harness.pages import page
@@ -23,8 +24,9 @@ def test_text_is_veiled_after_the_background_was_ended(
 
 
 def test_ghost_text_is_offered_after_the_background_was_ended(
-    browser: Browser, tab: WebDriver, site: Site
+    browser: Browser, tab: WebDriver, desk: Desk, site: Site
 ) -> None:
+    desk.save_settings({"completion": {"minConfidence": 0}})
     tab.get(site.url(site.put("letter.html", page("letter.html"))))
     field = by_id(tab, "textarea")
     field.send_keys(PROMPTS[0])

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from extbuild.artifacts import TargetName
 from extbuild.browsers import Programs, start
 from tests.e2e.cases import HARMFUL, PROMPTS
+from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.ghosts import wait_ghost
 from tests.e2e.harness.pages import page
 from tests.e2e.harness.server import Site
@@ -38,6 +39,7 @@ def test_no_request_leaves_the_machine(
     with start(
         target, programs(target), [packages[target], TELLTALE], record_requests=True
     ) as browser:
+        Desk(browser).save_settings({"completion": {"minConfidence": 0}})
         tab = browser.driver
         tab.get(url)
         until(tab, "the page's own request was refused", lambda: tab.title == "refused")

@@ -185,8 +185,14 @@ def test_a_disk_that_takes_no_more_is_told_and_dist_is_what_it_was(
     assert list((project / ".extbuild/work").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", ["compile completion", "scripts chrome", "package firefox"])
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("compile completion", signal.SIGINT),
+        ("scripts chrome", signal.SIGTERM),
+        ("package firefox", signal.SIGINT),
+    ],
+)
 def test_an_interrupted_build_leaves_dist_as_it_was(
     project: Path, root: Path, stage: str, number: signal.Signals
 ) -> None:

@@ -1,7 +1,7 @@
 """The worker's token ids are those of Python's `tokenizers`, on texts made to trip it up."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,9 @@ def test_shipped_tokenizers_give_the_same_ids_on_fuzz_texts(name: str) -> None:
 
 
 @pytest.mark.parametrize("write", [write_tiny_moderation, write_tiny_completion])
-def test_synthetic_tokenizers_give_the_same_ids_on_fuzz_texts(write, tmp_path: Path) -> None:
+def test_synthetic_tokenizers_give_the_same_ids_on_fuzz_texts(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
     write(tmp_path)
     assert_same_ids(tmp_path / "tokenizer.json", fuzz.texts(4000, seed=2))
 

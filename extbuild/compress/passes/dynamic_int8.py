@@ -3,19 +3,23 @@
 Rules:
 
 1. ``x @ W`` with a float32 initialiser W ``(rows, cols)`` becomes com.microsoft
-   DynamicQuantizeMatMul with int8 W, float32 scales ``(cols,)`` and no zero points. Signed, because
-   ONNX Runtime Web agrees with native onnxruntime to 1e-7 on signed weights, and is off by 1e-2 on
-   unsigned ones.
-2. An Add of a 1-D bias right after it moves inside. A Gemm counts as product plus bias.
-3. Heads with fewer than :data:`MIN_COLUMNS` outputs stay: they cost nothing and decide everything.
-4. With ``embeddings``, a gathered table becomes int8 rows with one float32 scale per row.
-5. A table shared with the head (see tie_embeddings) is stored once, int8 ``(hidden, vocab)`` with
+   MatMulIntegerToFloat with int8 W and float32 scales ``(cols,)``. Signed, because ONNX Runtime Web
+   agrees with native onnxruntime on signed weights and is off by 1e-2 on unsigned ones.
+2. x is divided by its largest magnitude per row, that is per token, and stored as uint8 with the
+   constant scale 1/127 and zero point 128; the product is multiplied by that magnitude. With one
+   scale for all of x, as in DynamicQuantizeMatMul, the score of a text would depend on the texts
+   batched with it, and a suggestion on how the prompt was cut into pieces; the error is also twice
+   as large. Products that share x share its quantised form.
+3. A Gemm counts as product plus Add.
+4. Heads with fewer than :data:`MIN_COLUMNS` outputs stay: they cost nothing and decide everything.
+5. With ``embeddings``, a gathered table becomes int8 rows with one float32 scale per row.
+6. A table shared with the head (see tie_embeddings) is stored once, int8 ``(hidden, vocab)`` with
    one scale per vocabulary entry: the lookup gathers a column and multiplies by its scale.
-6. A matrix with any other use stays, and the report says so.
+7. A matrix with any other use stays, and the report says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -23,7 +27,6 @@ import onnx_ir as ir
 
 from extbuild.compress.contract import Outcome
 from extbuild.compress.graph import (
-    Array,
     add_initializer,
     constant,
     drop_unused,
@@ -33,11 +36,15 @@ from extbuild.compress.graph import (
     unmatched,
 )
 from extbuild.compress.kernels import Float32, quantize_columns, quantize_rows
-from extbuild.compress.uses import Kind, Use, fused_bias, matrix_uses
+from extbuild.compress.uses import Kind, Use, matrix_uses
 from extbuild.config.recipe import DynamicInt8
 from extbuild.errors import CompressError, ContractError
 
 MIN_COLUMNS = 8
+UNIT_SCALE = np.asarray(1 / 127, np.float32)
+UNIT_ZERO = np.asarray(128, np.uint8)
+TINY = np.asarray(1e-30, np.float32)
+"""Stands in for the largest magnitude of a row of zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +73,22 @@ class DynamicInt8Pass:
         """Quantise each matrix whose every use has an int8 form."""
         changed, error = 0, 0.0
         notes: list[str] = []
+        activations = Activations(model)
         for value in float_matrices(model, self.spec.skip):
             plan = self._plan(value)
             if plan is None:
                 notes += _left_note(value)
                 continue
             changed += 1
-            error = max(error, _quantize(model, value, plan))
+            error = max(error, _quantize(model, value, plan, activations))
         drop_unused(model)
         return Outcome(changed, error, tuple(notes))
 
     def ensures(self, model: ir.Model, outcome: Outcome) -> None:
         """Every quantised product has signed weights with one finite scale per column."""
         for node in model.graph:
-            if node.op_type == "DynamicQuantizeMatMul":
-                weight, scales = constant(node.inputs[1]), constant(node.inputs[2])
+            if node.op_type == "MatMulIntegerToFloat":
+                weight, scales = constant(node.inputs[1]), constant(node.inputs[3])
                 if weight is None or scales is None or weight.dtype != np.int8:
                     raise ContractError(f"dynamic_int8 left {node.name} without int8 weights")
                 if scales.shape != weight.shape[1:] or not np.isfinite(scales).all():
@@ -109,6 +117,46 @@ class Plan:
     uses: Sequence[Use]
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An activation x ``(..., k)``: ``unit`` uint8 ``(..., k)`` and ``peak`` float32 ``(..., 1)``.
+
+    x = (unit - 128) / 127 * peak.
+    """
+
+    unit: ir.Value
+    peak: ir.Value
+
+
+@dataclass(slots=True)
+class Activations:
+    """The quantised form of each activation, made once, right after the activation itself."""
+
+    model: ir.Model
+    made: dict[str, Rows] = field(default_factory=dict)
+
+    def rows(self, value: ir.Value) -> Rows:
+        """Quantise ``value`` per row, or give what was made before."""
+        name = str(value.name)
+        if name not in self.made:
+            self.made[name] = self._make(value, name)
+        return self.made[name]
+
+    def _make(self, value: ir.Value, name: str) -> Rows:
+        last_axis = add_initializer(self.model, "int64.-1", np.asarray([-1], np.int64))
+        tiny = add_initializer(self.model, "int8.tiny", TINY)
+        scale = add_initializer(self.model, "int8.unit.scale", UNIT_SCALE)
+        zero = add_initializer(self.model, "int8.unit.zero", UNIT_ZERO)
+        producer = value.producer()
+        graph = self.model.graph
+        after = graph[0] if producer is None else graph[graph.index(producer) + 1]
+        size = insert(after, "Abs", [value], f"{name}/abs")
+        most = insert(after, "ReduceMax", [size, last_axis], f"{name}/max", {"keepdims": 1})
+        peak = insert(after, "Max", [most, tiny], f"{name}/peak")
+        unit = insert(after, "Div", [value, peak], f"{name}/unit")
+        return Rows(insert(after, "QuantizeLinear", [unit, scale, zero], f"{name}/int8"), peak)
+
+
 def _columns(value: ir.Value, axis: int) -> int:
     held = constant(value)
     return 0 if held is None else held.shape[axis]
@@ -123,7 +171,7 @@ def _left_note(value: ir.Value) -> list[str]:
     return [f"{value.name} stays float32 ({kinds})"]
 
 
-def _quantize(model: ir.Model, value: ir.Value, plan: Plan) -> float:
+def _quantize(model: ir.Model, value: ir.Value, plan: Plan, activations: Activations) -> float:
     """Store one matrix as int8 and rewrite its uses; returns the largest absolute error."""
     held: Float32 = np.asarray(constant(value), np.float32)
     name = str(value.name)
@@ -139,37 +187,32 @@ def _quantize(model: ir.Model, value: ir.Value, plan: Plan) -> float:
         elif use.kind == "columns":
             _lookup_columns(use.node, weight, scales)
         else:
-            _product(model, use.node, weight, scales)
+            _product(model, use.node, weight, scales, activations)
     return stored.max_abs_error
 
 
-def _product(model: ir.Model, node: ir.Node, weight: ir.Value, scales: ir.Value) -> None:
-    """``x @ W (+ b)`` as one DynamicQuantizeMatMul."""
-    columns = _columns(scales, 0)
-    last = node
-    bias: ir.Value | None = None
-    found = fused_bias(node, columns)
-    if found is not None:
-        last, bias = found
-    elif node.op_type == "Gemm" and len(node.inputs) > 2 and node.inputs[2] is not None:
-        bias = _full_bias(model, node.inputs[2], columns)
-    inputs = [node.inputs[0], weight, scales, None, bias]
-    while inputs[-1] is None:
-        inputs.pop()
-    result = insert(
-        last, "DynamicQuantizeMatMul", inputs, f"{node.name}.int8", domain="com.microsoft"
+def _product(
+    model: ir.Model,
+    node: ir.Node,
+    weight: ir.Value,
+    scales: ir.Value,
+    activations: Activations,
+) -> None:
+    """``x @ W`` on integers, then the peak of each row, then the bias of a Gemm."""
+    left = node.inputs[0]
+    if left is None:
+        raise ContractError(f"{node.name} has no left-hand side")
+    rows = activations.rows(left)
+    scale = add_initializer(model, "int8.unit.scale", UNIT_SCALE)
+    zero = add_initializer(model, "int8.unit.zero", UNIT_ZERO)
+    inputs = [rows.unit, weight, scale, scales, zero]
+    product = insert(
+        node, "MatMulIntegerToFloat", inputs, f"{node.name}.int8", domain="com.microsoft"
     )
-    replace(last, result)
-    # A fused Add was the only user of the product; drop_unused takes the product away.
-
-
-def _full_bias(model: ir.Model, bias: ir.Value, columns: int) -> ir.Value:
-    """Gemm lets a bias of one element stand for all columns; DynamicQuantizeMatMul does not."""
-    held = constant(bias)
-    if held is None or held.shape == (columns,):
-        return bias
-    full: Array = np.broadcast_to(held, (columns,))
-    return add_initializer(model, f"{bias.name}.broadcast", full)
+    result = insert(node, "Mul", [product, rows.peak], f"{node.name}.scaled")
+    if node.op_type == "Gemm" and len(node.inputs) > 2 and node.inputs[2] is not None:
+        result = insert(node, "Add", [result, node.inputs[2]], f"{node.name}.bias")
+    replace(node, result)
 
 
 def _lookup_rows(model: ir.Model, node: ir.Node, weight: ir.Value, scales: ir.Value) -> None:

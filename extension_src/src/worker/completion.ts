@@ -65,11 +65,11 @@ export async function suggest(
   parts: Parts,
   signal: AbortSignal,
 ): Promise<Suggestion> {
-  const { head, tail } = splitForHealing(req.before);
+  const { head, tail } = splitForHealing(req.before.toWellFormed());
   if (!/\P{White_Space}/u.test(head + tail)) return silent("no-context");
   const logits = await prefill(promptIds(head, parts), parts, signal);
   const draft = await extend(logits, tail, req, parts, signal);
-  return draft === null ? silent("nothing") : shown(draft, req.after);
+  return draft === null ? silent("nothing") : shown(draft, req.after.toWellFormed());
 }
 
 function silent(silence: Silence): Suggestion {

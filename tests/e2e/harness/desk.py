@@ -1,13 +1,18 @@
-"""The extension's own options page, kept open in a tab of its own: tests ask from here."""
+"""A silent page of the extension, kept open in a tab of its own: tests ask from here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
 from extbuild.browsers import Browser
-from extbuild.browsers.engine import Answer, Call, converse
+from extbuild.browsers.engine import SILENT_PAGE, Answer, Call, converse
 
 _CLEAR = "const [done] = arguments; chrome.storage.local.clear().then(done, done);"
+
+_SAVE = """
+const [settings, done] = arguments;
+chrome.storage.local.set({ settings }).then(() => done(null), (error) => done(String(error)));
+"""
 
 _STORED = "const [done] = arguments; chrome.storage.local.get().then(done);"
 
@@ -24,7 +29,7 @@ class Desk:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        browser.driver.get(browser.url("ui/options.html"))
+        browser.driver.get(browser.url(SILENT_PAGE))
         self._handle = browser.driver.current_window_handle
 
     @contextmanager
@@ -42,6 +47,12 @@ class Desk:
         """As if nobody had ever changed a setting."""
         with self.open():
             error = self._browser.driver.execute_async_script(_CLEAR)
+            assert error is None, error
+
+    def save_settings(self, changes: Mapping[str, object]) -> None:
+        """As if these had been chosen on the options page, and nothing else."""
+        with self.open():
+            error = self._browser.driver.execute_async_script(_SAVE, {"format": 1, **changes})
             assert error is None, error
 
     def stored(self) -> Mapping[str, object]:

@@ -37,7 +37,7 @@ class Bench implements RowRunner {
 
   #gate<T>(what: string, result: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.gates.push({ what, open: () => resolve(result()), fail: reject });
+      this.gates.push({ what, open: () => resolve(Promise.resolve().then(result)), fail: reject });
     });
   }
 

@@ -34,21 +34,31 @@ export function layControl(control: Control, frame: Frame): Lines | null {
   const rect = control.getBoundingClientRect();
   if (rect.width === 0 || control.offsetWidth === 0) return null;
   const scale = scaleOf(rect.width, control.offsetWidth);
+  const isMultiline = control instanceof HTMLTextAreaElement;
+  const borders = (side: string, end: string): readonly [number, number] => [
+    pixels(style.getPropertyValue(`border-${side}-width`)),
+    pixels(style.getPropertyValue(`border-${end}-width`)),
+  ];
+  const [left, right] = borders("left", "right");
+  const [top, bottom] = borders("top", "bottom");
+  // Of an input, Firefox's client box is the content box and Chrome's the padding box. Of a
+  // textarea both leave out the scroll bar, which no other property does.
+  const width = isMultiline ? control.clientWidth : control.offsetWidth - left - right;
+  const height = isMultiline ? control.clientHeight : control.offsetHeight - top - bottom;
   const inner = {
-    left: rect.left + control.clientLeft * scale,
-    top: rect.top + control.clientTop * scale,
-    width: control.clientWidth * scale,
-    height: control.clientHeight * scale,
+    left: rect.left + left * scale,
+    top: rect.top + top * scale,
+    width: width * scale,
+    height: height * scale,
   };
   placeFrame(frame, inner, scale, stackLevel(control) + 1);
-  const isMultiline = control instanceof HTMLTextAreaElement;
   const { sheet, head, line, typed } = frame;
   copyMetrics(style, sheet.style);
   copyPaddings(style, sheet.style);
   sheet.style.left = `${-control.scrollLeft}px`;
   sheet.style.top = `${-control.scrollTop}px`;
-  sheet.style.width = `${control.clientWidth}px`;
-  sheet.style.height = isMultiline ? "auto" : `${control.clientHeight}px`;
+  sheet.style.width = `${width}px`;
+  sheet.style.height = isMultiline ? "auto" : `${height}px`;
   // Browsers centre the only line of an input, whatever its height.
   sheet.style.display = isMultiline ? "block" : "flex";
   sheet.style.flexDirection = "column";

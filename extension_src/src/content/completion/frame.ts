@@ -12,7 +12,6 @@ import { createOverlay, type Overlay } from "../../lib/overlay.ts";
 
 const GHOST_CSS = `
 .frame { position: absolute; overflow: hidden; pointer-events: none; transform-origin: 0 0; }
-
 .sheet { position: absolute; box-sizing: border-box; margin: 0; border: 0; }
 .head, .line { display: block; }
 [hidden] { display: none !important; }

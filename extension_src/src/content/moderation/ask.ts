@@ -49,6 +49,7 @@ export class Asker {
   #state: "open" | "waiting" | "broken" = "open";
   #paused = false;
   #idleAsked = false;
+  #isWaking = false;
 
   constructor(options: AskerOptions, signal: AbortSignal) {
     this.#options = options;
@@ -61,7 +62,7 @@ export class Asker {
     this.#queue.add(text, lane);
     // After giving up, something new on the page is worth one more try.
     this.#failures = Math.min(this.#failures, GIVE_UP_AFTER - 1);
-    this.#pump();
+    this.#wake();
   }
 
   drop(text: string): void {
@@ -79,6 +80,16 @@ export class Asker {
     this.#state = "open";
     this.#failures = 0;
     this.#pump();
+  }
+
+  /** What is added in one go is sent in one batch. */
+  #wake(): void {
+    if (this.#isWaking) return;
+    this.#isWaking = true;
+    queueMicrotask(() => {
+      this.#isWaking = false;
+      this.#pump();
+    });
   }
 
   #pump(): void {

@@ -33,8 +33,12 @@ export function createSlider(options: SliderOptions): Slider {
   input.step = "1";
   const track = make("div", "track", input);
   track.style.setProperty("--default", String(share(options.standard)));
-  const scale = make("div", "scale", ...options.ends.map((end) => make("span", "", end)));
-  scale.setAttribute("aria-hidden", "true");
+  const [start, end] = options.ends.map((word) => {
+    const mark = make("span", "", word);
+    mark.setAttribute("aria-hidden", "true"); // the value is spoken in words already
+    return mark;
+  });
+  const scale = make("div", "scale", start ?? "", track, end ?? "");
 
   function show(): void {
     const value = input.valueAsNumber;
@@ -48,7 +52,7 @@ export function createSlider(options: SliderOptions): Slider {
   input.addEventListener("input", show);
   input.addEventListener("change", () => options.onChange(input.valueAsNumber));
   return {
-    element: make("div", "slider", label, output, track, scale),
+    element: make("div", "slider", label, output, scale),
     set: (value) => {
       input.value = String(value);
       show();

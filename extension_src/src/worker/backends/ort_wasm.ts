@@ -19,10 +19,22 @@ export function ortWasm(wasmFolder: string): Backend {
   ort.env.wasm.wasmPaths = wasmFolder;
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
+  let opening: Promise<unknown> = Promise.resolve();
+
+  /**
+   * One at a time: the runtime mounts external data in one table by path, and clears the table when
+   * a session is made. Two that are made at once would lose their weights, or get each other's.
+   */
+  function openNext(bytes: ModelBytes): Promise<ort.InferenceSession> {
+    const opened = opening.then(() => open(bytes));
+    opening = opened.catch(() => undefined);
+    return opened;
+  }
+
   return {
     name: "onnxruntime-web, wasm, 1 thread",
-    encoder: async (bytes, padId) => encoder(await open(bytes), padId),
-    decoder: async (bytes, shape) => decoder(await open(bytes), shape),
+    encoder: async (bytes, padId) => encoder(await openNext(bytes), padId),
+    decoder: async (bytes, shape) => decoder(await openNext(bytes), shape),
   };
 }
 
