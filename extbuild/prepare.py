@@ -29,6 +29,7 @@ _COMPILE_CODE = (
     "extbuild.compile",
     "extbuild.compress",
     "extbuild.config.recipe",
+    "extbuild.ort",
     "extbuild.source",
 )
 _LIBRARIES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "safetensors", "tokenizers")
@@ -142,7 +143,7 @@ def quality(prepared: PreparedModel, cache: Cache, stages: Stages) -> Mapping[st
             "fixtures": sha256_file(entry.fixtures),
             "settings": dataclasses.asdict(prepared.settings),
         },
-        packages=("extbuild.evaluate",),
+        packages=("extbuild.evaluate", "extbuild.ort"),
         libraries=_LIBRARIES,
     )
     found = cache.get(key, make)

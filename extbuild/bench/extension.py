@@ -12,6 +12,7 @@ from extbuild.bench.rows import Row, row_of
 from extbuild.bench.shapes import (
     BATCHES,
     COLD_RUNS,
+    MAX_WORDS,
     PROMPT_SHAPE,
     TEXT_RUNS,
     batch_shape,
@@ -77,7 +78,7 @@ def measure_completion(
     cold = _cold(browser, lambda run: usual(f"{run} {texts[0]}"))
     new, key, token = [], [], []
     for text, count in zip(texts, steps, strict=True):
-        endless = suggest_call(text, min_confidence=0.0, max_words=32)
+        endless = suggest_call(text, min_confidence=0.0, max_words=MAX_WORDS)
         first, second, _, again = converse(
             browser.driver,
             [usual(text), usual(next_keystroke(text)), endless, endless],

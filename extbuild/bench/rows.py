@@ -15,8 +15,7 @@ class Row:
 
     ``subject`` is a model or the package, ``peer`` what ran it: the installed extension, or native
     ONNX Runtime in Python on the same packed bytes. ``shape`` says how much was asked at once.
-    ``browser`` is its name and version; None for the native peer. ``threads`` is None where
-    nothing runs.
+    ``browser`` is a name and a version, None for the native peer, ``threads`` where nothing runs.
     """
 
     subject: str
@@ -57,6 +56,12 @@ def row_of(
     return Row(subject, peer, shape, metric, "ms", median(values), len(values), 1, browser)
 
 
+def ratio_name(row: Row) -> str:
+    """What the ratio of an extension's row to its native peer's is called, in every version."""
+    name = (row.browser or "").partition(" ")[0]
+    return f"{name} / native: {row.subject} {row.metric}, {row.shape}"
+
+
 def ratios_of(rows: Sequence[Row], goals: Mapping[str, float]) -> tuple[Ratio, ...]:
     """One ratio for each extension row that has a native row of the same subject, shape, metric.
 
@@ -67,13 +72,11 @@ def ratios_of(rows: Sequence[Row], goals: Mapping[str, float]) -> tuple[Ratio, .
         for row in rows
         if row.peer == "onnxruntime"
     }
-    found = []
-    for row in rows:
-        base = native.get((row.subject, row.shape, row.metric))
-        if row.peer == "extension" and base:
-            name = f"{row.browser} / native: {row.subject} {row.metric}, {row.shape}"
-            found.append(Ratio(name, row.median / base, goals.get(name)))
-    return tuple(found)
+    return tuple(
+        Ratio(ratio_name(row), row.median / base, goals.get(ratio_name(row)))
+        for row in rows
+        if row.peer == "extension" and (base := native.get((row.subject, row.shape, row.metric)))
+    )
 
 
 def as_json(rows: Sequence[Row], ratios: Sequence[Ratio]) -> dict[str, object]:

@@ -10,6 +10,7 @@ BATCHES = (1, 16)
 TEXT_RUNS = 15
 SUGGEST_RUNS = 16
 COLD_RUNS = 5
+MAX_WORDS = 32  # as many as the extension's protocol allows: only max_new_tokens ends the text
 
 PROMPT_SHAPE = f"{PROMPT_TOKENS} tokens of prompt"
 

@@ -35,7 +35,8 @@ QUIET = (
     # Port 9 is "discard" (RFC 863): nobody answers, so nothing leaves. Loopback is never proxied.
     "--proxy-server=http://127.0.0.1:9",
 )
-PROBES = ("--force-device-scale-factor=1", "--window-size=1100,800", "--hide-scrollbars")
+OFFSCREEN = "background_page"  # the DevTools target type of an offscreen document
+WINDOW = ("--force-device-scale-factor=1", "--window-size=1100,800", "--hide-scrollbars")
 
 
 class Chromium(Browser):
@@ -53,26 +54,28 @@ class Chromium(Browser):
         super().__init__(driver, origins, resources, requests)
         self._chrome = driver
 
-    def _contexts(self) -> set[str]:
-        """Target ids of the service worker and the offscreen document that run now."""
+    def _contexts(self, kind: str) -> set[str]:
+        """DevTools target ids of the contexts of a kind that the first extension runs now."""
         targets = self._chrome.execute_cdp_cmd("Target.getTargets", {})["targetInfos"]
         return {
             target["targetId"]
             for target in targets
-            if target["url"].startswith(self.origin + "/") and target["type"] != "page"
+            if target["url"].startswith(self.origin + "/") and target["type"] == kind
         }
 
     def stop_background(self) -> None:
         """Close service worker and offscreen document by their DevTools targets.
 
-        Others may take their place at once, where a page has something to ask.
+        Others may take their place at once, where a page has something to ask. A service worker
+        has the same target id when it is started again, so only the document, which holds the
+        models, can be seen to be gone.
         """
-        doomed = self._contexts()
-        for target_id in doomed:
+        documents = self._contexts(OFFSCREEN)
+        for target_id in (*self._contexts("service_worker"), *documents):
             self._chrome.execute_cdp_cmd("Target.closeTarget", {"targetId": target_id})
         WebDriverWait(self._chrome, 10, 0.02).until(
-            lambda _: doomed.isdisjoint(self._contexts()),
-            "the extension's background did not end in 10 s",
+            lambda _: documents.isdisjoint(self._contexts(OFFSCREEN)),
+            "the extension's offscreen document did not end in 10 s",
         )
 
     def prefer_colours(self, scheme: ColourScheme) -> None:
@@ -95,7 +98,7 @@ def start_chromium(
         options = ChromeOptions()
         options.binary_location = str(programs.browser)
         listed = ",".join(map(str, directories))
-        for argument in ("--headless=new", *QUIET, *PROBES, f"--load-extension={listed}"):
+        for argument in ("--headless=new", *QUIET, *WINDOW, f"--load-extension={listed}"):
             options.add_argument(argument)
         if os.geteuid() == 0:  # Chromium refuses to sandbox as root
             options.add_argument("--no-sandbox")

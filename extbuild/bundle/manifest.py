@@ -86,12 +86,13 @@ def content_script(task: Task) -> dict[str, object]:
     """How a feature's script gets into pages.
 
     Frames without an address of their own (about:blank, srcdoc, blob:, data:) belong to the page
-    that made them and are covered with it.
+    that made them and are covered with it. Scripts start before the page's own: completion has to
+    see a password field before it can be shown as text, and moderation the first text there is.
     """
     return {
         "matches": [EVERY_PAGE],
         "js": [f"content-{task}.js"],
-        "run_at": "document_idle",
+        "run_at": "document_start",
         "all_frames": True,
         "match_about_blank": True,
         "match_origin_as_fallback": True,

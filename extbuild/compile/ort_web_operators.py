@@ -3,7 +3,8 @@
 Found by asking it: for every operator of opset 21 and of com.microsoft, a graph of that one node
 was loaded by onnxruntime-web 1.30 in Node. Listed is what loaded, and what failed only on the
 attributes of the trial graph, inside its kernel; not listed is what ended with "could not find an
-implementation" or with an unknown operator. Repeat this when onnxruntime-web is raised.
+implementation" or with an unknown operator. tests/parity asks again, for the standard
+ones, whenever the tests run.
 """
 
 _ONNX = """

@@ -146,8 +146,22 @@ def count_words(text: bytes) -> int:
 
 
 def _prompt(head: str, limits: Limits, parts: Parts) -> list[int]:
-    """Ids that leave room for the suggestion; the oldest, bos first of all, are cut off."""
-    return [parts.bos_id, *parts.encode(head)][-(limits.context_tokens - limits.max_new_tokens) :]
+    """Ids that leave room for the suggestion.
+
+    A longer text loses its beginning, bos first, up to the first sentence that fits: the prompt
+    then begins at the same place for a whole sentence of typing, and the cache with it. Without
+    such a place it just fits.
+    """
+    ids = [parts.bos_id, *parts.encode(head)]
+    room = limits.context_tokens - limits.max_new_tokens
+    if len(ids) <= room:
+        return ids
+    earliest = len(ids) - room
+    for start in range(earliest, earliest + room // 2 + 1):
+        token = _bytes_of(ids[start - 1], parts.vocabulary)
+        if token is not None and token.endswith((b".", b"!", b"?", b"\n")):
+            return ids[start:]
+    return ids[earliest:]
 
 
 def _prefill(ids: Sequence[int], parts: Parts) -> Float32:

@@ -6,7 +6,7 @@ from extbuild.browsers import Browser
 from tests.e2e.cases import HARMFUL, PROMPTS
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.feed import open_feed, post
-from tests.e2e.harness.ghosts import wait_ghost, wait_no_ghost
+from tests.e2e.harness.ghosts import wait_ghost, wait_no_ghost, write
 from tests.e2e.harness.pages import page
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import by_id, press, wait_veiled
@@ -28,8 +28,7 @@ def test_ghost_text_is_offered_after_the_background_was_ended(
 ) -> None:
     desk.save_settings({"completion": {"minConfidence": 0}})
     tab.get(site.url(site.put("letter.html", page("letter.html"))))
-    field = by_id(tab, "textarea")
-    field.send_keys(PROMPTS[0])
+    write(tab, by_id(tab, "textarea"), PROMPTS[0])
     wait_ghost(tab)
     browser.stop_background()
     press(tab, "\n\n")
@@ -38,9 +37,12 @@ def test_ghost_text_is_offered_after_the_background_was_ended(
     wait_ghost(tab)
 
 
-def test_it_recovers_again_and_again(browser: Browser, tab: WebDriver, site: Site) -> None:
+def test_it_recovers_again_and_again_and_in_the_middle_of_its_work(
+    browser: Browser, tab: WebDriver, site: Site
+) -> None:
     open_feed(tab, site)
     for index, text in enumerate(HARMFUL):
         browser.stop_background()
         post(tab, f"post-{index}", text)
+        browser.stop_background()
         wait_veiled(tab, f"post-{index}")

@@ -12,7 +12,7 @@ from extbuild.config.runtime import Runtime
 from tests.e2e.cases import IN_A_WORD, PROMPTS
 from tests.e2e.conftest import Shot
 from tests.e2e.harness.desk import Desk
-from tests.e2e.harness.ghosts import content, ghost_text, wait_ghost, wait_no_ghost
+from tests.e2e.harness.ghosts import content, ghost_text, wait_ghost, wait_no_ghost, write
 from tests.e2e.harness.pages import page
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import by_id, press
@@ -55,7 +55,7 @@ def test_everyday_phrases_are_finished_as_the_extension_ships(
     ]
     assert len(finished) >= len(PROMPTS) / 2, finished
     tab.get(site.url(site.put("letter.html", page("letter.html"))))
-    by_id(tab, "textarea").send_keys(finished[0])
+    write(tab, by_id(tab, "textarea"), finished[0])
     wait_ghost(tab)
 
 
@@ -65,7 +65,7 @@ def test_tab_takes_the_ghost_text_into_the_field(
     letter: WebDriver, shot: Shot, field: str, prompt: str
 ) -> None:
     element = by_id(letter, field)
-    element.send_keys(prompt)
+    write(letter, element, prompt)
     shown = wait_ghost(letter)
     assert content(element) == prompt
     if prompt == PROMPT:
@@ -80,7 +80,7 @@ def test_tab_takes_the_ghost_text_into_the_field(
 @pytest.mark.parametrize("field", FIELDS)
 def test_what_was_taken_can_be_undone(letter: WebDriver, field: str) -> None:
     element = by_id(letter, field)
-    element.send_keys(PROMPT)
+    write(letter, element, PROMPT)
     wait_ghost(letter)
     press(letter, Keys.TAB)
     until(letter, "the field holds more than was typed", lambda: content(element) != PROMPT)
@@ -93,7 +93,7 @@ def test_escape_sends_the_ghost_text_away_and_leaves_the_field_alone(
     letter: WebDriver, field: str
 ) -> None:
     element = by_id(letter, field)
-    element.send_keys(PROMPT)
+    write(letter, element, PROMPT)
     wait_ghost(letter)
     press(letter, Keys.ESCAPE)
     wait_no_ghost(letter)
@@ -103,7 +103,7 @@ def test_escape_sends_the_ghost_text_away_and_leaves_the_field_alone(
 
 def test_typing_on_replaces_the_ghost_text(letter: WebDriver) -> None:
     element = by_id(letter, "textarea")
-    element.send_keys(PROMPT)
+    write(letter, element, PROMPT)
     wait_ghost(letter)
     element.send_keys(Keys.ENTER, Keys.ENTER)
     wait_no_ghost(letter)
@@ -113,7 +113,7 @@ def test_typing_on_replaces_the_ghost_text(letter: WebDriver) -> None:
 
 
 def test_the_ghost_text_goes_with_the_focus(letter: WebDriver) -> None:
-    by_id(letter, "textarea").send_keys(PROMPT)
+    write(letter, by_id(letter, "textarea"), PROMPT)
     wait_ghost(letter)
     by_id(letter, "next").click()
     wait_no_ghost(letter)
@@ -128,9 +128,9 @@ def test_tab_goes_to_the_next_field_where_no_ghost_text_is(letter: WebDriver) ->
 @pytest.mark.parametrize("field", PRIVATE)
 def test_nothing_is_offered_where_secrets_are_typed(letter: WebDriver, field: str) -> None:
     """Watched for three times as long as the same words take in a field beside it."""
-    by_id(letter, "textarea").send_keys(PROMPT)
+    write(letter, by_id(letter, "textarea"), PROMPT)
     wait_ghost(letter)
-    by_id(letter, "input").send_keys(PROMPTS[1])
+    write(letter, by_id(letter, "input"), PROMPTS[1])
     started = monotonic()
     wait_ghost(letter)
     usual_s = monotonic() - started

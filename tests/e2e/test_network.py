@@ -20,7 +20,7 @@ from extbuild.artifacts import TargetName
 from extbuild.browsers import Programs, start
 from tests.e2e.cases import HARMFUL, PROMPTS
 from tests.e2e.harness.desk import Desk
-from tests.e2e.harness.ghosts import wait_ghost
+from tests.e2e.harness.ghosts import wait_ghost, write
 from tests.e2e.harness.pages import page
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import by_id, wait_veiled
@@ -44,7 +44,7 @@ def test_no_request_leaves_the_machine(
         tab.get(url)
         until(tab, "the page's own request was refused", lambda: tab.title == "refused")
         wait_veiled(tab, "harmful-0")
-        by_id(tab, "textarea").send_keys(PROMPTS[0])
+        write(tab, by_id(tab, "textarea"), PROMPTS[0])
         wait_ghost(tab)
         for path in ("ui/options.html", "ui/popup.html"):
             tab.get(browser.url(path))

@@ -17,7 +17,7 @@ from tests.e2e.cases import HARMFUL, PROMPTS
 from tests.e2e.conftest import Shot
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.feed import open_feed, post
-from tests.e2e.harness.ghosts import ghost_text, wait_ghost, wait_no_ghost
+from tests.e2e.harness.ghosts import ghost_text, wait_ghost, wait_no_ghost, write
 from tests.e2e.harness.pages import page
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import (
@@ -132,7 +132,7 @@ def test_completion_can_be_switched_off(
     tab.get(site.url(site.put("letter.html", page("letter.html"))))
     field = by_id(tab, "textarea")
     started = monotonic()
-    field.send_keys(PROMPTS[0])
+    write(tab, field, PROMPTS[0])
     wait_ghost(tab)
     usual_s = monotonic() - started
     if place == "everywhere":

@@ -6,6 +6,7 @@ The worker's own code runs in Node on onnxruntime-web, Python's on native onnxru
 import dataclasses
 import json
 import math
+import statistics
 from pathlib import Path
 from typing import TypedDict
 
@@ -20,7 +21,7 @@ from extbuild.config.recipe import (
     PassSpec,
     TieEmbeddings,
 )
-from extbuild.evaluate.moderation import classify
+from extbuild.evaluate.moderation import Verdict, classify
 from extbuild.evaluate.session import DecoderSession
 from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
 from extbuild.evaluate.suggest import Limits, Parts, Suggestion, suggest
@@ -32,8 +33,14 @@ from tests.parity.packing import Packed, compiled_model, write_package
 SCRIPT = Path(__file__).parent / "run_engine.ts"
 LOGIT_TOLERANCE = 1e-4
 """Relative to the logit or to 1: what single precision leaves after some hundred sums."""
-BATCH_TOLERANCE = 0.02
-"""On a probability. 8-bit activations share their scale within a batch, so neighbours matter."""
+ROUNDED_TOLERANCE = 0.05
+"""On a probability, where activations are rounded to 8 bits at run time.
+
+A difference in the last bit of a float32, or another text in the batch, then tips values that lie
+between two steps to the one or to the other. Most numbers agree to the last digit all the same.
+"""
+SAME_SUGGESTIONS = 0.9
+"""Share of carets that get the same text in spite of that."""
 
 
 class Found(TypedDict):
@@ -69,7 +76,13 @@ def prompts_in(texts: list[str]) -> list[tuple[str, str]]:
             at = int(len(text) * share) + index % 3
             prompts.append((text[:at], text[at : at + 100] if index % 4 == 0 else ""))
     odd = ["", " ", "\n", "Hi", "Hi ", "Hi\n", "naïve ca", "x" * 40, "😀 I lo", "I \ud800"]
-    return [*prompts, *((before, "") for before in odd), (" word" * 600 + " th", "")]
+    long = " ".join(texts)[:3900]
+    return [
+        *prompts,
+        *((before, "") for before in odd),
+        *((long[:at], "") for at in (1500, 1501, 1540, 3000, 3900)),
+        (" word" * 600 + " th", ""),
+    ]
 
 
 def run_worker(moderation: Packed, completion: Packed, directory: Path, shard: int) -> Case:
@@ -101,7 +114,7 @@ def tiny(tmp_path: Path, passes: list[PassSpec], completion_passes: list[PassSpe
     )
 
 
-def shipped(tmp_path: Path) -> Case:
+def shipped(tmp_path: Path, left_out: tuple[str, ...] = ()) -> Case:
     project = load_project(ROOT)
     packed: dict[str, Packed] = {}
     for entry in project.models:
@@ -112,7 +125,8 @@ def shipped(tmp_path: Path) -> Case:
             # Less sure than what ships, so that more and longer suggestions are compared.
             policy = policy.model_copy(update={"min_confidence": 0.05})
         source = entry.source_directory
-        packed[recipe.task] = compiled_model(source, recipe.task, recipe.passes, policy)
+        passes = [spec for spec in recipe.passes if spec.name not in left_out]
+        packed[recipe.task] = compiled_model(source, recipe.task, passes, policy)
     return run_worker(
         packed["moderation"],
         packed["completion"],
@@ -121,38 +135,65 @@ def shipped(tmp_path: Path) -> Case:
     )
 
 
-@pytest.fixture(scope="module", params=["tiny float32", "tiny int8", "shipped"])
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder = tmp_path_factory.mktemp("parity")
-    if request.param == "shipped":
-        return shipped(folder)
-    if request.param == "tiny float32":
+@pytest.fixture(scope="module", params=["tiny", "tiny 8 bits", "full size"])
+def exact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """Models that both engines compute alike, but for the last digits."""
+    folder = tmp_path_factory.mktemp("exact")
+    if request.param == "tiny":
         return tiny(folder, [], [])
+    if request.param == "full size":
+        return shipped(folder, left_out=("dynamic_int8",))
     int8 = DynamicInt8(name="dynamic_int8")
     return tiny(folder, [int8], [TieEmbeddings(name="tie_embeddings"), int8])
+
+
+@pytest.fixture(scope="module")
+def as_shipped(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The models of this repository after all passes of their recipes."""
+    return shipped(tmp_path_factory.mktemp("shipped"))
 
 
 def logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def test_each_text_gets_the_scores_that_the_build_measured(case: Case) -> None:
+def python_verdicts(case: Case) -> list[Verdict]:
+    """Each text in a batch of its own."""
     settings = case.moderation.settings
     assert isinstance(settings, ModerationSettings)
     one_by_one = dataclasses.replace(settings, batch_tokens=1)
-    verdicts = classify(case.moderation.compiled, one_by_one, case.texts)
+    return classify(case.moderation.compiled, one_by_one, case.texts)
+
+
+def score_pairs(case: Case) -> list[tuple[float, float]]:
+    """Python's and the worker's probability for each label of each text that is not abstained."""
+    pairs: list[tuple[float, float]] = []
+    verdicts = python_verdicts(case)
     for text, verdict, scores in zip(case.texts, verdicts, case.found["alone"], strict=True):
-        assert (scores is None) == verdict.abstained, text
-        for label, score in zip(settings.labels, scores or (), strict=scores is not None):
-            expected = logit(verdict.scores[label])
-            assert logit(score) == pytest.approx(
-                expected, rel=LOGIT_TOLERANCE, abs=LOGIT_TOLERANCE
-            ), f"{label} of {text[:60]!a}"
+        assert (scores is None) == verdict.abstained, f"{text[:60]!a}"
+        if scores is not None:
+            pairs += zip(verdict.scores.values(), scores, strict=True)
+    return pairs
 
 
-def test_a_text_is_judged_the_same_among_others(case: Case) -> None:
-    for alone, together in zip(case.found["alone"], case.found["together"], strict=True):
-        assert together == (None if alone is None else pytest.approx(alone, abs=BATCH_TOLERANCE))
+def test_each_text_gets_the_scores_that_the_build_measured(exact: Case) -> None:
+    for python, worker in score_pairs(exact):
+        assert logit(worker) == pytest.approx(
+            logit(python), rel=LOGIT_TOLERANCE, abs=LOGIT_TOLERANCE
+        )
+
+
+def test_rounding_at_run_time_moves_few_scores_and_none_far(as_shipped: Case) -> None:
+    pairs = score_pairs(as_shipped)
+    assert max(abs(worker - python) for python, worker in pairs) < ROUNDED_TOLERANCE
+    median = statistics.median(abs(logit(worker) - logit(python)) for python, worker in pairs)
+    assert median < LOGIT_TOLERANCE
+
+
+def test_a_text_is_judged_the_same_among_others(as_shipped: Case) -> None:
+    found = as_shipped.found
+    for alone, together in zip(found["alone"], found["together"], strict=True):
+        assert together == (None if alone is None else pytest.approx(alone, abs=ROUNDED_TOLERANCE))
 
 
 def python_suggestions(case: Case) -> list[Suggestion]:
@@ -174,11 +215,19 @@ def python_suggestions(case: Case) -> list[Suggestion]:
     return [suggest(before, after, limits, parts) for before, after in case.prompts]
 
 
-def test_each_caret_gets_the_suggestion_that_the_build_measured(case: Case) -> None:
-    expected = python_suggestions(case)
-    found = case.found["suggestions"]
-    for (before, _), want, got in zip(case.prompts, expected, found, strict=True):
-        assert (got["text"], got["silence"]) == (want.text, want.silence), f"{before[-60:]!a}"
-        assert got["confidence"] == pytest.approx(want.confidence, rel=1e-3), f"{before[-60:]!a}"
+def test_each_caret_gets_the_suggestion_that_the_build_measured(exact: Case) -> None:
+    expected = python_suggestions(exact)
+    for (before, _), want, got in zip(
+        exact.prompts, expected, exact.found["suggestions"], strict=True
+    ):
+        place = f"{before[-60:]!a}"
+        assert (got["text"], got["silence"]) == (want.text, want.silence), place
+        assert got["confidence"] == pytest.approx(want.confidence, rel=1e-3), place
     shown = sum(suggestion.text != "" for suggestion in expected)
     assert shown >= len(expected) // 10, f"only {shown} of {len(expected)} say anything to compare"
+
+
+def test_rounding_at_run_time_changes_few_suggestions(as_shipped: Case) -> None:
+    expected, found = python_suggestions(as_shipped), as_shipped.found["suggestions"]
+    same = sum(got["text"] == want.text for want, got in zip(expected, found, strict=True))
+    assert same / len(expected) >= SAME_SUGGESTIONS

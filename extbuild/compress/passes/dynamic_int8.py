@@ -167,8 +167,8 @@ def _left_note(value: ir.Value) -> list[str]:
     held = constant(value)
     if held is None or held.nbytes < 65536:
         return []
-    kinds = ", ".join(sorted({use.kind for use in matrix_uses(value)}))
-    return [f"{value.name} stays float32 ({kinds})"]
+    users = ", ".join(sorted({use.node.op_type for use in matrix_uses(value)}))
+    return [f"{value.name} stays float32, used by {users}"]
 
 
 def _quantize(model: ir.Model, value: ir.Value, plan: Plan, activations: Activations) -> float:

@@ -1,7 +1,7 @@
 /** The tree as it is rendered: shadow roots in place, slotted nodes in their slots. */
 
 /** Element that `element` is rendered in; null for the document element. */
-export function flatParent(element: Element): Element | null {
+function flatParent(element: Element): Element | null {
   if (element.assignedSlot !== null) return element.assignedSlot;
   if (element.parentElement !== null) return element.parentElement;
   const parent = element.parentNode;

@@ -29,10 +29,6 @@ export function contains(outer: Box, inner: Box, slack = 0): boolean {
   );
 }
 
-export function area(box: Box): number {
-  return Math.max(0, box.right - box.left) * Math.max(0, box.bottom - box.top);
-}
-
 /** Elements that cut off what `element` shows outside of them (CSS 2.2, 11.1.1), innermost first. */
 export function clippingAncestors(element: Element): readonly Element[] {
   const found: Element[] = [];

@@ -30,13 +30,12 @@ export function connect(options: { readonly client: string; readonly signal: Abo
   );
 }
 
-/** Chrome takes `runtime.id` away from scripts whose extension is gone, Firefox all of `runtime`. */
+/**
+ * Whether the extension of this script was updated or removed. Chrome takes `runtime.id` away from
+ * such a script and lets it run; Firefox stops it, so that there it cannot even ask.
+ */
 export function isOrphaned(): boolean {
-  try {
-    return chrome.runtime?.id === undefined;
-  } catch {
-    return true; // Firefox: "can't access dead object"
-  }
+  return chrome.runtime?.id === undefined;
 }
 
 function extensionPort(port: chrome.runtime.Port): Port<FromHost, ToHost> {

@@ -15,8 +15,9 @@ import {
   countWords,
   decodeWhole,
   EMPTY_DRAFT,
-  endsSentence,
+  isSentenceEnd,
   isWordByte,
+  NEWLINE,
   withEnd,
   withToken,
   type Draft,
@@ -44,7 +45,6 @@ export interface Parts {
 const HEALED_CHARACTERS = 32;
 /** Tokens of the prompt between two looks at the signal. */
 const PREFILL_TOKENS = 64;
-const NEWLINE = 0x0a;
 
 export function completionModel(
   runtime: CompletionRuntime,
@@ -85,9 +85,20 @@ export function splitForHealing(before: string): { readonly head: string; readon
   return { head: before.slice(0, from), tail: before.slice(from) };
 }
 
-/** Ids of the prompt, at most what leaves room for the suggestion; the oldest are cut off. */
-function promptIds(head: string, { runtime, encode }: Parts): readonly number[] {
-  return [runtime.bos_id, ...encode(head)].slice(-(runtime.context_tokens - runtime.max_new_tokens));
+/**
+ * Ids of the prompt, at most what leaves room for the suggestion. A longer text loses its beginning,
+ * bos first, up to the first sentence that fits: the prompt then begins at the same place for a
+ * whole sentence of typing, and the cache with it. Without such a place it just fits.
+ */
+function promptIds(head: string, { runtime, encode, vocabulary }: Parts): readonly number[] {
+  const ids = [runtime.bos_id, ...encode(head)];
+  const room = runtime.context_tokens - runtime.max_new_tokens;
+  if (ids.length <= room) return ids;
+  const earliest = ids.length - room;
+  for (let start = earliest; start <= earliest + room / 2; start += 1) {
+    if (isSentenceEnd(vocabulary.bytes[ids[start - 1] ?? 0]?.at(-1))) return ids.slice(start);
+  }
+  return ids.slice(earliest);
 }
 
 async function prefill(
@@ -128,7 +139,7 @@ async function extend(
     if (fresh.length > 0) {
       if (!isWordByte(fresh[0] ?? 0)) {
         draft = withEnd(draft, policy.minConfidence);
-        if (endsSentence(draft) || countWords(draft.bytes) >= policy.maxWords) return draft;
+        if (isSentenceEnd(draft.bytes.at(-1)) || countWords(draft.bytes) >= policy.maxWords) return draft;
       }
       const newline = fresh.indexOf(NEWLINE);
       const kept = newline < 0 ? fresh : fresh.subarray(0, newline);

@@ -31,10 +31,11 @@ export function countWords(bytes: readonly number[]): number {
   return bytes.filter((byte, at) => isWordByte(byte) && !isWordByte(bytes[at - 1] ?? 0x20)).length;
 }
 
-/** Whether the last byte is one of . ! ? */
-export function endsSentence({ bytes }: Draft): boolean {
-  const last = bytes.at(-1);
-  return last === 0x2e || last === 0x21 || last === 0x3f;
+export const NEWLINE = 0x0a;
+
+/** Whether a sentence may end with a byte: . ! ? or a newline. */
+export function isSentenceEnd(byte: number | undefined): boolean {
+  return byte === 0x2e || byte === 0x21 || byte === 0x3f || byte === NEWLINE;
 }
 
 export function withToken(draft: Draft, bytes: Uint8Array, probability: number): Draft {

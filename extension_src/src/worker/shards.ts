@@ -56,10 +56,17 @@ export async function loadModelBytes(
   const queue = [...checkedPlan(files)];
   const drain = async (): Promise<void> => {
     for (let shard = queue.shift(); shard !== undefined; shard = queue.shift()) {
-      weights.set(await read(shard), shard.offset);
+      try {
+        weights.set(await read(shard), shard.offset);
+      } catch (error) {
+        queue.length = 0; // the rest would be read for nothing
+        throw error;
+      }
     }
   };
-  await Promise.all(Array.from({ length: PARALLEL_FETCHES }, drain));
+  // All of them, even when one fails: whoever hears of a failure may rely on no progress after it.
+  const drained = await Promise.allSettled(Array.from({ length: PARALLEL_FETCHES }, drain));
+  for (const end of drained) if (end.status === "rejected") throw end.reason;
   return { graph, tokenizer, weights };
 }
 

@@ -3,7 +3,7 @@
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.e2e.harness.layers import drawn
+from tests.e2e.harness.layers import drawn, layers
 from tests.e2e.harness.waiting import until
 
 
@@ -19,6 +19,17 @@ def wait_ghost(driver: WebDriver) -> str:
 
 def wait_no_ghost(driver: WebDriver) -> None:
     until(driver, "no ghost text is shown", lambda: not ghost_text(driver))
+
+
+def write(driver: WebDriver, field: WebElement, text: str) -> None:
+    """Click into a field and type, no sooner than the extension attends to it.
+
+    It comes into a page when that has loaded, which WebDriver is quicker than people to write on;
+    and it offers nothing before something is typed while it looks.
+    """
+    field.click()
+    until(driver, "the extension attends to the field", lambda: layers(driver))
+    field.send_keys(text)
 
 
 def content(field: WebElement) -> str:

@@ -193,6 +193,15 @@ test("a long prompt loses its beginning, bos first", async () => {
   assert.deepEqual(model.appended, [" see\n"]);
 });
 
+test("a long prompt begins where a sentence does, and stays there while more is typed", async () => {
+  const limits = { context_tokens: 16, max_new_tokens: 8 };
+  const model = scriptedModel(WORDS, () => ({ [END]: 0.9 }), limits);
+  for (const more of ["", " to", " to see"]) {
+    await ask(model, { before: `I am happy.${" you".repeat(4)}${more}\n` });
+  }
+  assert.deepEqual(model.appended, [" you you you you\n", " to\n", " see\n"]);
+});
+
 test("a prompt is read in pieces, and an abort between two of them ends it", async () => {
   const model = scriptedModel(WORDS, () => ({ [END]: 0.9 }), { context_tokens: 500 });
   const abort = new AbortController();

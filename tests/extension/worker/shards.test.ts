@@ -126,3 +126,18 @@ test("no more than two shards are read at a time", async () => {
   });
   assert.equal(most, 2);
 });
+
+test("after a failure nothing more is read, and no progress is told", async () => {
+  const log: string[] = [];
+  const read = packageWith({ "m/weights-000.bin": null });
+  const slow: ReadFile = async (file) => {
+    log.push(file);
+    if (file === "m/weights-001.bin") await settled();
+    return read(file);
+  };
+  await assert.rejects(loadModelBytes(FILES, slow, () => log.push("progress")));
+  const ended = log.length;
+  await settled();
+  assert.equal(log.length, ended);
+  assert.ok(!log.includes("m/weights-002.bin"));
+});

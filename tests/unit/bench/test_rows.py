@@ -11,7 +11,7 @@ CHROME = row_of(
     metric="text",
     browser="chrome 1",
 )
-NAME = "chrome 1 / native: moderation text, 1 x 64 tokens"
+NAME = "chrome / native: moderation text, 1 x 64 tokens"
 
 
 def test_a_row_is_the_median_of_its_runs() -> None:

@@ -44,7 +44,13 @@ def bert_logits(weights: Weights, ids: list[int], layers: int, heads: int) -> Fl
 
 
 def llama_logits(
-    weights: Weights, ids: list[int], layers: int, heads: int, kv_heads: int, theta: float, eps: float
+    weights: Weights,
+    ids: list[int],
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    theta: float,
+    eps: float,
 ) -> Floats:
     """Logits ``(len(ids), vocab)`` of one text; the head is the embedding table."""
     table = weights["model.embed_tokens.weight"]

@@ -167,7 +167,10 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
       "selectionchange",
       () => {
         if (state.phase === "idle" || isComposing) return;
-        dispatch({ kind: "moved", context: contextOf(field, pageStyle) });
+        // Typing moves the caret too; its input event may come second, and tells more.
+        setTimeout(() => {
+          if (!here.aborted) dispatch({ kind: "moved", context: contextOf(field, pageStyle) });
+        }, 0);
       },
       listen,
     );
@@ -190,6 +193,8 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
     window.addEventListener("keydown", onKey, listen);
     window.addEventListener("scroll", redraw, { ...listen, passive: true });
     window.addEventListener("resize", redraw, listen);
+    // Ghost text takes the colour of the field, which the page may change with the scheme.
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, listen);
     const resizes = new ResizeObserver(redraw);
     resizes.observe(field.element);
     here.addEventListener("abort", () => {

@@ -38,13 +38,13 @@ export function isElement(node: Node): node is Element {
 }
 
 /** Whether nothing at or inside of `element` is ever judged. */
-export function isSkipped(element: Element, page: Page): boolean {
+function isSkipped(element: Element, page: Page): boolean {
   if (SKIPPED.has(element.localName) || page.isOurs(element)) return true;
   const editable = element.getAttribute("contenteditable");
   return (editable !== null && editable !== "false") || element.getAttribute("role") === "textbox";
 }
 
-export function mayHostShadow(element: Element): boolean {
+function mayHostShadow(element: Element): boolean {
   return SHADOW_HOSTS.has(element.localName) || element.localName.includes("-");
 }
 

@@ -37,6 +37,7 @@ export interface VeilsOptions {
 
 export class Veils {
   readonly #options: VeilsOptions;
+  readonly #signal: AbortSignal;
   readonly #veils = new Map<Element, Veil>();
   readonly #layers = new Map<Element, Layer>();
   readonly #resizes = new ResizeObserver(() => this.update());
@@ -44,6 +45,7 @@ export class Veils {
 
   constructor(options: VeilsOptions, signal: AbortSignal) {
     this.#options = options;
+    this.#signal = signal;
     const moved = { capture: true, passive: true, signal } as const;
     for (const event of ["scroll", "resize", "load", "transitionend", "animationend", "toggle"]) {
       window.addEventListener(event, () => this.update(), moved);
@@ -61,10 +63,6 @@ export class Veils {
 
   get count(): number {
     return this.#veils.size;
-  }
-
-  has(block: Element): boolean {
-    return this.#veils.has(block);
   }
 
   blocks(): readonly Element[] {
@@ -127,6 +125,7 @@ export class Veils {
     this.#scheduled = true;
     requestAnimationFrame(() => {
       this.#scheduled = false;
+      if (this.#signal.aborted) return;
       for (const { hidden } of this.#veils.values()) hidden.reapply();
       for (const { overlay } of this.#layers.values()) overlay.attach();
       this.#place([...this.#veils.values()]);
@@ -156,10 +155,11 @@ export class Veils {
 
   /** Keeps the buttons in the order of their blocks, so that Tab walks down the page. */
   #insertInOrder(veil: Veil): void {
-    const after = [...this.#veils.values()].filter(
-      ({ layer, block }) => layer === veil.layer && follows(block, veil.block),
-    );
-    const next = after.find(({ block }) => !after.some((other) => follows(block, other.block)));
+    let next: Veil | null = null;
+    for (const other of this.#veils.values()) {
+      if (other.layer !== veil.layer || !follows(other.block, veil.block)) continue;
+      if (next === null || follows(next.block, other.block)) next = other;
+    }
     veil.layer.overlay.root.insertBefore(veil.sheet.element, next?.sheet.element ?? null);
   }
 

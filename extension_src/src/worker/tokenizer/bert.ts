@@ -2,8 +2,8 @@
  * BERT's normaliser and pre-tokeniser as Python's `tokenizers` has them.
  *
  * Those of the JavaScript library differ from it: ideographs beyond U+FFFF are not set apart, a
- * final sigma is lower-cased by its place in the word, U+FEFF counts as a space and U+0085 does
- * not, and the categories of characters are those of the browser's Unicode (see unicode_tables.ts).
+ * final sigma is lower-cased by its place in the word, and the categories of characters are those
+ * of the browser's Unicode (see unicode_tables.ts).
  */
 
 import { Normalizer, PreTokenizer } from "@huggingface/tokenizers";

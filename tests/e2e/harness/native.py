@@ -1,0 +1,51 @@
+"""The same questions answered without a browser: native ONNX Runtime on the same packed bytes."""
+
+from collections.abc import Sequence
+
+from extbuild.artifacts import CompiledModel
+from extbuild.bench.native import tokenizer_of
+from extbuild.config.runtime import CompletionRuntime, ModerationRuntime
+from extbuild.evaluate.moderation import decide, is_readable, truncated
+from extbuild.evaluate.session import DecoderSession, EncoderSession
+from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
+from extbuild.evaluate.suggest import Limits, Parts, Suggestion, suggest
+from extbuild.evaluate.vocabulary import token_vocabulary
+
+
+def scores(
+    runtime: ModerationRuntime, compiled: CompiledModel, texts: Sequence[str]
+) -> list[list[float] | None]:
+    """Probabilities per label of each text by itself; None where the model abstains."""
+    settings = ModerationSettings(**{name: value for name, value in runtime if name != "files"})
+    tokenizer = tokenizer_of(compiled)
+    session = EncoderSession(compiled, runtime.pad_id)
+
+    def score(text: str) -> list[float] | None:
+        if not is_readable(text):
+            return None
+        ids = truncated(tokenizer.encode(text).ids, runtime.max_tokens)
+        verdict = decide(session.logits([ids])[0], settings)
+        return [verdict.scores[label] for label in runtime.labels]
+
+    return [score(text) for text in texts]
+
+
+def suggestions(
+    runtime: CompletionRuntime,
+    compiled: CompiledModel,
+    prompts: Sequence[str],
+    min_confidence: float,
+) -> list[Suggestion]:
+    """What a fresh engine offers for one prompt after the other."""
+    settings = CompletionSettings(**{name: value for name, value in runtime if name != "files"})
+    tokenizer = tokenizer_of(compiled)
+    parts = Parts(
+        decoder=DecoderSession(compiled, settings),
+        encode=lambda text: tokenizer.encode(text).ids,
+        vocabulary=token_vocabulary(compiled.tokenizer_json),
+        bos_id=runtime.bos_id,
+    )
+    limits = Limits(
+        runtime.context_tokens, runtime.max_new_tokens, runtime.max_words, min_confidence
+    )
+    return [suggest(prompt, "", limits, parts) for prompt in prompts]

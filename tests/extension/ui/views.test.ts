@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import type { ModelState } from "../../../extension_src/src/protocol/messages.ts";
+import type { Settings } from "../../../extension_src/src/protocol/settings.ts";
+import {
+  isPaused,
+  sitesOff,
+  withPause,
+  withSite,
+} from "../../../extension_src/src/ui/change.ts";
+import { viewOf } from "../../../extension_src/src/ui/model-state.ts";
+import { rowOf, siteName } from "../../../extension_src/src/ui/popup/view.ts";
+
+const spell = (key: string, ...values: readonly string[]): string => [key, ...values].join(" ");
+const SETTINGS: Settings = {
+  format: 1,
+  enabled: { moderation: true, completion: true },
+  off: { moderation: [], completion: [] },
+  thresholds: {},
+  completion: { minConfidence: 0.5, maxWords: 5 },
+};
+
+const STATES: readonly (readonly [ModelState | null, string, string, number | null])[] = [
+  [null, "model_unknown", "calm", null],
+  [{ phase: "absent" }, "model_absent", "calm", null],
+  [{ phase: "idle" }, "model_idle", "calm", null],
+  [{ phase: "loading", loadedBytes: 2_340_000, totalBytes: 9_360_000 }, "model_loading 2.3 9.4", "busy", 0.25],
+  [{ phase: "loading", loadedBytes: 0, totalBytes: 0 }, "model_loading 0.0 0.0", "busy", 0],
+  [{ phase: "ready", backend: "wasm", loadMs: 611.6 }, "model_ready", "good", null],
+  [{ phase: "failed", reason: "weights changed" }, "model_failed weights changed", "bad", null],
+];
+for (const [state, text, tone, progress] of STATES) {
+  test(`a model that is ${JSON.stringify(state)} reads ${text}`, () => {
+    const view = viewOf(state, spell);
+    assert.deepEqual([view.text, view.tone, view.progress], [text, tone, progress]);
+  });
+}
+
+const page = (veiled: number): { readonly site: string; readonly veiled: number; readonly scanned: number } => ({
+  site: "example.org",
+  veiled,
+  scanned: 40,
+});
+
+test("the popup tells what is hidden in words", () => {
+  const note = (veiled: number): string => rowOf("moderation", SETTINGS, page(veiled), spell).note;
+  assert.deepEqual([0, 1, 7].map(note), ["popup_veiled_none", "popup_veiled_one", "popup_veiled_many 7"]);
+  assert.equal(rowOf("completion", SETTINGS, page(0), spell).note, "popup_keys");
+});
+
+test("a feature that is off here can be switched on here", () => {
+  const off = withSite(SETTINGS, "moderation", "example.org", false);
+  assert.deepEqual(rowOf("moderation", off, page(3), spell), {
+    isOn: false,
+    isDisabled: false,
+    note: "popup_off_here",
+  });
+});
+
+test("a feature that is off everywhere, or a page out of reach, has nothing to switch", () => {
+  assert.deepEqual(rowOf("completion", withPause(SETTINGS, true), page(0), spell), {
+    isOn: false,
+    isDisabled: true,
+    note: "popup_off_everywhere",
+  });
+  assert.equal(rowOf("completion", SETTINGS, null, spell).isDisabled, true);
+});
+
+test("local files and unknown pages have a name too", () => {
+  assert.deepEqual(
+    [null, "", "example.org"].map((site) => siteName(site, spell)),
+    ["popup_no_site", "popup_local_file", "example.org"],
+  );
+});
+
+test("sites are switched one by one, kept in order and once", () => {
+  let settings = withSite(SETTINGS, "moderation", "b.example", false);
+  settings = withSite(settings, "moderation", "a.example", false);
+  settings = withSite(settings, "moderation", "a.example", false);
+  settings = withSite(settings, "completion", "b.example", false);
+  assert.deepEqual(sitesOff(settings), [
+    { site: "a.example", features: ["moderation"] },
+    { site: "b.example", features: ["moderation", "completion"] },
+  ]);
+  settings = withSite(settings, "moderation", "a.example", true);
+  assert.deepEqual(sitesOff(settings).map(({ site }) => site), ["b.example"]);
+});
+
+test("a pause switches everything off, and back on", () => {
+  const paused = withPause(SETTINGS, true);
+  assert.deepEqual([isPaused(SETTINGS), isPaused(paused)], [false, true]);
+  assert.deepEqual(withPause(paused, false), SETTINGS);
+  assert.equal(isPaused({ ...SETTINGS, enabled: { moderation: false, completion: true } }), false);
+});
