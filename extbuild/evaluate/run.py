@@ -1,7 +1,8 @@
 """Evaluating compiled models: the gate's figures on fixtures, and ``inv eval`` on any file."""
 
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from extbuild.artifacts import CompiledModel
 from extbuild.errors import DataError
-from extbuild.evaluate.completion import Writer, Writing, total, write_with_help
+from extbuild.evaluate.completion import Writer, Writing, total
 from extbuild.evaluate.metrics import bits_per_byte
 from extbuild.evaluate.moderation import (
     Progress,
@@ -18,6 +19,7 @@ from extbuild.evaluate.moderation import (
     classify,
     false_positives,
 )
+from extbuild.evaluate.parallel import judge_texts
 from extbuild.evaluate.rows import Row, evenly, read_rows
 from extbuild.evaluate.settings import CompletionSettings, ModerationSettings, Settings
 
@@ -55,21 +57,25 @@ def evaluate_file(
     progress: Progress | None = None,
     max_rows: int | None = None,
     max_chars: int | None = None,
-    threads: int = 1,
+    processes: int | None = None,
 ) -> dict[str, object]:
     """The result of ``inv eval``, ready for JSON; rows in the order of the file.
 
     ``max_rows`` takes only the first rows, ``max_chars`` only the beginning of each text that a
-    writer is simulated for. Raises DataError with the line of a malformed row.
+    writer is simulated for; ``processes`` is one per core unless given. Raises
+    DataError with the line of a malformed row.
     """
     if isinstance(settings, ModerationSettings):
         rows = read_rows(data, labelled=True, max_rows=max_rows)
         texts = [row.text for row in rows]
-        verdicts = classify(compiled, settings, texts, threads=threads, progress=progress)
+        verdicts = classify(
+            compiled, settings, texts, threads=processes or os.cpu_count() or 1, progress=progress
+        )
         return _moderation_result(name, data, settings, rows, verdicts)
     rows = read_rows(data, labelled=False, max_rows=max_rows)
-    writer = Writer(compiled, settings, threads=threads)
-    return _completion_result(name, writer, rows, max_chars, progress)
+    texts = [row.text for row in rows]
+    judged = judge_texts(compiled, settings, texts, max_chars=max_chars, processes=processes)
+    return _completion_result(name, rows, judged, progress)
 
 
 def _measure_moderation(
@@ -172,19 +178,18 @@ def _moderation_result(
 
 def _completion_result(
     name: str,
-    writer: Writer,
     rows: Sequence[Row],
-    max_chars: int | None,
+    judged: Iterable[tuple[float, Writing]],
     progress: Progress | None,
 ) -> dict[str, object]:
     nats: list[float] = []
     writings: list[Writing] = []
     results: list[dict[str, object]] = []
-    for done, row in enumerate(rows, start=1):
-        nats.append(writer.score(row.text).nats)
-        writings.append(write_with_help(row.text[:max_chars], writer.suggest))
-        bits = bits_per_byte(nats[-1], _utf8_bytes(row.text))
-        results.append({"bits_per_byte": bits, **_figures(writings[-1])})
+    for done, (row, (row_nats, writing)) in enumerate(zip(rows, judged, strict=True), start=1):
+        nats.append(row_nats)
+        writings.append(writing)
+        bits = bits_per_byte(row_nats, _utf8_bytes(row.text))
+        results.append({"bits_per_byte": bits, **_figures(writing)})
         if progress is not None:
             progress(done, len(rows))
     size = sum(_utf8_bytes(row.text) for row in rows)

@@ -7,8 +7,11 @@
 
 import { readFileSync } from "node:fs";
 
-import * as ort from "../../extension_src/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs";
+import type * as Ort from "../../extension_src/node_modules/onnxruntime-common/dist/esm/index.js";
 
+// By its address, for beside tests/ there is no node_modules in which its name would be found.
+const library = "../../extension_src/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs";
+const ort = (await import(library)) as typeof Ort;
 ort.env.wasm.numThreads = 1;
 const models = JSON.parse(readFileSync(0, "utf-8")) as Readonly<Record<string, readonly string[]>>;
 const endings: Record<string, string[]> = {};

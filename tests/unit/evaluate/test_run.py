@@ -118,6 +118,17 @@ def test_completion_results_have_figures_for_each_row(built: dict, tmp_path: Pat
     assert set(second.values()) == {None}
 
 
+def test_rows_judged_side_by_side_get_the_figures_they_get_alone(
+    built: dict, tmp_path: Path
+) -> None:
+    _, after, settings = built["completion"]
+    data = tmp_path / "data.jsonl"
+    texts = [f"We planted {count} beans, peas and onions." for count in range(20)]
+    data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    together = evaluate_file("tiny", after, settings, data, processes=2)
+    assert together == evaluate_file("tiny", after, settings, data, processes=1)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
