@@ -13,6 +13,7 @@ from pathlib import Path
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.support.wait import WebDriverWait
 
+from extbuild.browsers.engine import SILENT_PAGE
 from extbuild.browsers.packages import read_manifest
 from extbuild.browsers.programs import Programs
 from extbuild.browsers.session import Browser, ColourScheme, Request
@@ -77,6 +78,22 @@ class Chromium(Browser):
             lambda _: documents.isdisjoint(self._contexts(OFFSCREEN)),
             "the extension's offscreen document did not end in 10 s",
         )
+
+    def update(self) -> None:
+        """Reload the extension, which orphans the scripts in open pages, as an update does.
+
+        Chromium closes the extension's own tabs with it; work goes on in the first one left.
+        """
+        before = set(self._chrome.window_handles)
+        own = self.new_tab()
+        self._chrome.get(self.url(SILENT_PAGE))
+        # Later, so that the command is answered before its page is gone.
+        self._chrome.execute_script("setTimeout(() => chrome.runtime.reload())")
+        WebDriverWait(self._chrome, 10, 0.02).until(
+            lambda driver: own not in driver.window_handles, "the extension did not reload in 10 s"
+        )
+        left = before.intersection(self._chrome.window_handles)
+        self._chrome.switch_to.window(sorted(left)[0])
 
     def prefer_colours(self, scheme: ColourScheme) -> None:
         """Emulate the media feature in the current tab."""

@@ -69,6 +69,7 @@ class Firefox(Browser):
     def __init__(
         self,
         driver: FirefoxDriver,
+        package: Path,
         ids: Sequence[str],
         origins: Sequence[str],
         resources: ExitStack,
@@ -76,6 +77,7 @@ class Firefox(Browser):
     ) -> None:
         super().__init__(driver, origins, resources, requests)
         self._firefox = driver
+        self._package = package
         self._ids = ids
 
     def stop_background(self) -> None:
@@ -84,6 +86,10 @@ class Firefox(Browser):
             error = self._firefox.execute_async_script(SUSPEND, self._ids[0])
         if error:
             raise RuntimeError(f"Firefox did not suspend the event page: {error}")
+
+    def update(self) -> None:
+        """Install the same archive once more."""
+        self._firefox.install_addon(str(self._package), temporary=True)
 
     def prefer_colours(self, scheme: ColourScheme) -> None:
         """Override the content colour scheme, for every tab of this browser."""
@@ -133,7 +139,7 @@ def start_firefox(
         for package in packages:
             driver.install_addon(str(package), temporary=True)
         origins = [f"moz-extension://{uuids[identifier]}" for identifier in ids]
-        return Firefox(driver, ids, origins, stack.pop_all(), requests)
+        return Firefox(driver, packages[0], ids, origins, stack.pop_all(), requests)
 
 
 def _recorded(driver: FirefoxDriver) -> list[Request]:

@@ -56,6 +56,15 @@ class Browser(ABC):
         """Address of a page of the first extension."""
         return f"{self.origin}/{path}"
 
+    def new_tab(self) -> str:
+        """Open a tab in front and work in it from now on; its handle."""
+        self.driver.switch_to.new_window("tab")
+        return self.driver.current_window_handle
+
+    @abstractmethod
+    def update(self) -> None:
+        """Install the first extension again over itself, with pages open that it works on."""
+
     @abstractmethod
     def stop_background(self) -> None:
         """End everything of the first extension that runs without a tab, as the browser may do.

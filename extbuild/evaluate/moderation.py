@@ -40,11 +40,16 @@ def is_readable(text: str) -> bool:
     return letters > 0 and count_latin_letters(text) * 2 >= letters
 
 
-def truncated(ids: Sequence[int], max_tokens: int) -> list[int]:
-    """At most ``max_tokens`` ids: the first special token, what fits, the last special token."""
+def windows(ids: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """A text longer than the model reads at once, in as few and as equal parts as fit.
+
+    Each part has the special tokens at its ends. A text is as harmful as its worst part.
+    """
     if len(ids) <= max_tokens:
-        return list(ids)
-    return [*ids[: max_tokens - 1], ids[-1]]
+        return [list(ids)]
+    body = ids[1:-1]
+    size = math.ceil(len(body) / math.ceil(len(body) / (max_tokens - 2)))
+    return [[ids[0], *body[at : at + size], ids[-1]] for at in range(0, len(body), size)]
 
 
 def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
@@ -69,26 +74,30 @@ def classify(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> list[Verdict]:
-    """A verdict for each text, in order."""
+    """A verdict for each text, in order; ``progress`` counts the parts of all texts."""
     tokenizer = Tokenizer.from_str(compiled.tokenizer_json.decode("utf-8"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     session = EncoderSession(compiled, settings.pad_id, threads=threads)
     readable = [index for index, text in enumerate(texts) if is_readable(text)]
-    rows = [
-        truncated(tokenizer.encode(well_formed(texts[index])).ids, settings.max_tokens)
+    parts = [
+        (index, part)
         for index in readable
+        for part in windows(tokenizer.encode(well_formed(texts[index])).ids, settings.max_tokens)
     ]
-    abstained = Verdict(dict.fromkeys(settings.labels, 0.0), flagged=False, abstained=True)
-    verdicts = [abstained] * len(texts)
-    done = len(texts) - len(readable)
-    for batch in plan_batches([len(row) for row in rows], settings.batch_tokens):
-        logits = session.logits([rows[index] for index in batch])
-        for index, values in zip(batch, logits, strict=True):
-            verdicts[readable[index]] = decide(values, settings)
+    logits = np.full((len(texts), len(settings.labels)), -np.inf, np.float32)
+    done = 0
+    for batch in plan_batches([len(part) for _, part in parts], settings.batch_tokens):
+        rows = [parts[at] for at in batch]
+        for (index, _), values in zip(rows, session.logits([row for _, row in rows]), strict=True):
+            logits[index] = np.maximum(logits[index], values)
         done += len(batch)
         if progress is not None:
-            progress(done, len(texts))
+            progress(done, len(parts))
+    abstained = Verdict(dict.fromkeys(settings.labels, 0.0), flagged=False, abstained=True)
+    verdicts = [abstained] * len(texts)
+    for index in readable:
+        verdicts[index] = decide(logits[index], settings)
     return verdicts
 
 

@@ -17,9 +17,12 @@ from extbuild.process import find_node, run
 from extbuild.progress import Silent, Stages
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.server import Site, serve_site
+from tests.e2e.harness.waiting import until
 
 SCRIPT_DEADLINE_S = 60
 SCHEMES: tuple[ColourScheme, ...] = ("light", "dark")
+
+AT_REST = "return document.getAnimations().every(({ playState }) => playState !== 'running')"
 
 Shot = Callable[[str], None]
 
@@ -83,7 +86,7 @@ def tab(browser: Browser, desk: Desk) -> Iterator[WebDriver]:
     driver = browser.driver
     desk.forget_settings()
     home = driver.current_window_handle
-    driver.switch_to.new_window("tab")
+    browser.new_tab()
     browser.prefer_colours("light")
     yield driver
     for handle in driver.window_handles:
@@ -98,10 +101,12 @@ def shot(root: Path, browser: Browser) -> Shot:
     """Stores what is seen now, in both colour schemes, for people to look at."""
     folder = root / ".extbuild" / "screenshots" / browser.target
     folder.mkdir(parents=True, exist_ok=True)
+    driver = browser.driver
 
     def take(name: str) -> None:
         for scheme in reversed(SCHEMES):  # light last, which is what tests go on with
             browser.prefer_colours(scheme)
-            assert browser.driver.save_screenshot(str(folder / f"{name}-{scheme}.png"))
+            until(driver, "nothing moves", lambda: driver.execute_script(AT_REST))
+            assert driver.save_screenshot(str(folder / f"{name}-{scheme}.png"))
 
     return take

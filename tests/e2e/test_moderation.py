@@ -73,6 +73,39 @@ def test_a_text_that_is_changed_in_place_is_judged_anew(tab: WebDriver, site: Si
     wait_readable(tab, "post")
 
 
+def test_text_inside_of_components_is_veiled_in_open_and_closed_shadow_roots(
+    tab: WebDriver, site: Site, shot: Shot
+) -> None:
+    texts = {"benign_0": BENIGN[0], "harmful_0": HARMFUL[0]}
+    tab.get(site.url(site.put("components.html", page("components.html", texts))))
+    wait_veiled(tab, "open>harmful", "closed>harmful")
+    wait_readable(tab, "open>benign", "closed>benign")
+    shot("moderation-components")
+    click_at(tab, "closed>harmful")
+    wait_readable(tab, "closed>harmful")
+
+
+def test_a_veil_in_a_modal_dialog_lies_above_it_and_can_be_clicked(
+    tab: WebDriver, site: Site, shot: Shot
+) -> None:
+    texts = {"benign_0": BENIGN[0], "benign_1": BENIGN[1], "harmful_0": HARMFUL[0]}
+    tab.get(site.url(site.put("dialog.html", page("dialog.html", texts))))
+    wait_veiled(tab, "harmful")
+    wait_readable(tab, "benign", "below")
+    shot("moderation-dialog")
+    click_at(tab, "harmful")
+    wait_readable(tab, "harmful")
+
+
+def test_text_far_below_is_veiled_when_it_is_scrolled_to(tab: WebDriver, site: Site) -> None:
+    open_feed(tab, site)
+    for index in range(120):
+        post(tab, f"benign-{index}", f"{index}. {BENIGN[index % len(BENIGN)]}")
+    post(tab, "far", HARMFUL[0])
+    tab.execute_script("document.getElementById('far').scrollIntoView()")
+    wait_veiled(tab, "far")
+
+
 def test_a_veil_goes_when_its_text_is_taken_off_the_page(tab: WebDriver, site: Site) -> None:
     open_feed(tab, site)
     post(tab, "post", HARMFUL[0])

@@ -13,6 +13,7 @@ from tests.e2e.harness.veils import by_id, wait_readable, wait_veiled
 from tests.e2e.harness.waiting import until
 
 POPUP_PX = (360, 620)
+OPTIONS_PX = (1000, 2000)
 ARTICLE = PAGE_CASES[0]
 
 
@@ -22,7 +23,7 @@ def test_the_popup_tells_how_much_is_hidden_on_the_page(
     tab.get(site.url(site.put("article.html", mixed_page(ARTICLE))))
     wait_veiled(tab, "harmful-0", "harmful-1")
     tab_id = desk.tab_id()
-    tab.switch_to.new_window("tab")
+    browser.new_tab()
     tab.set_window_size(*POPUP_PX)
     tab.get(browser.url(f"ui/popup.html?tab={tab_id}"))
     until(tab, "the site is named", lambda: by_id(tab, "site").text == "127.0.0.1")
@@ -61,9 +62,9 @@ def test_the_options_page_says_everything_in_words(
         if control.is_displayed() and not control.accessible_name
     ]
     assert nameless == []
+    tab.set_window_size(*OPTIONS_PX)
     shot("options")
-    tab.execute_script("scrollTo(0, document.body.scrollHeight)")
-    shot("options-end")
+    tab.set_window_size(1100, 800)
 
 
 def test_a_stricter_setting_applies_to_pages_that_are_open(

@@ -31,11 +31,12 @@ from tests.e2e.harness.waiting import never, until
 
 
 @contextmanager
-def other_tab(driver: WebDriver, url: str) -> Iterator[None]:
-    """A second tab for the block; afterwards it is closed and the first one is in front again."""
+def other_tab(browser: Browser, path: str) -> Iterator[None]:
+    """A page of the extension in a second tab; afterwards the first one is in front again."""
+    driver = browser.driver
     first = driver.current_window_handle
-    driver.switch_to.new_window("tab")
-    driver.get(url)
+    browser.new_tab()
+    driver.get(browser.url(path))
     try:
         yield
     finally:
@@ -54,7 +55,7 @@ def toggle(driver: WebDriver, feature: str, *, on: bool) -> None:
 
 def switch_everywhere(browser: Browser, feature: str, *, on: bool) -> None:
     """Use the options page."""
-    with other_tab(browser.driver, browser.url("ui/options.html")):
+    with other_tab(browser, "ui/options.html"):
         toggle(browser.driver, feature, on=on)
         until(
             browser.driver,
@@ -66,7 +67,7 @@ def switch_everywhere(browser: Browser, feature: str, *, on: bool) -> None:
 def switch_on_this_site(browser: Browser, desk: Desk, feature: str, *, on: bool) -> None:
     """Use the popup of the tab under test."""
     tab_id = desk.tab_id()
-    with other_tab(browser.driver, browser.url(f"ui/popup.html?tab={tab_id}")):
+    with other_tab(browser, f"ui/popup.html?tab={tab_id}"):
         toggle(browser.driver, feature, on=on)
 
 
@@ -112,7 +113,7 @@ def test_a_site_can_be_taken_off_the_list_on_the_options_page(
     open_feed(tab, site, host="localhost")
     post(tab, "post", HARMFUL[0])
     assert is_readable(tab, "post")
-    with other_tab(tab, browser.url("ui/options.html")):
+    with other_tab(browser, "ui/options.html"):
         until(tab, "both sites are listed", lambda: len(_sites(tab)) == 2)
         shot("options-sites")
         tab.find_element(By.XPATH, "//li[contains(., 'localhost')]//button").click()
@@ -151,12 +152,12 @@ def test_pausing_stops_both_on_all_sites(
     open_feed(tab, site)
     post(tab, "post", HARMFUL[0])
     wait_veiled(tab, "post")
-    popup = browser.url(f"ui/popup.html?tab={desk.tab_id()}")
-    with other_tab(tab, popup):
+    popup = f"ui/popup.html?tab={desk.tab_id()}"
+    with other_tab(browser, popup):
         by_id(tab, "pause").click()
         until(tab, "the popup says that it pauses", lambda: by_id(tab, "paused").is_displayed())
     wait_readable(tab, "post")
-    with other_tab(tab, popup):
+    with other_tab(browser, popup):
         until(tab, "the popup says that it pauses", lambda: by_id(tab, "paused").is_displayed())
         by_id(tab, "pause").click()
     wait_veiled(tab, "post")

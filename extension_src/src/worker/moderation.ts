@@ -28,15 +28,15 @@ export function moderationModel(
   return {
     prepare({ texts }) {
       const rows = texts.map((text) =>
-        isReadable(text) ? truncated(tokenizer.encode(text), runtime.max_tokens) : null,
+        isReadable(text) ? windows(tokenizer.encode(text), runtime.max_tokens) : [],
       );
       return {
         shape: "rows",
         runner,
-        rows: rows.filter((row) => row !== null),
+        rows: rows.flat(),
         assemble(results) {
-          const left = results.values();
-          return { scores: rows.map((row) => (row === null ? null : (left.next().value ?? null))) };
+          let at = 0;
+          return { scores: rows.map(({ length }) => highest(results.slice(at, (at += length)))) };
         },
       };
     },
@@ -56,11 +56,27 @@ export function isReadable(text: string): boolean {
   return letters > 0 && latin * 2 >= letters;
 }
 
-/** At most `maxTokens` ids: the first special token, as much text as fits, the last special token. */
-export function truncated(ids: TokenIds, maxTokens: number): TokenIds {
+/**
+ * A text longer than the model reads at once, in as few and as equal parts as fit; each has the
+ * special tokens at its ends. A text is as harmful as its worst part.
+ */
+export function windows(ids: TokenIds, maxTokens: number): readonly TokenIds[] {
+  const first = ids[0];
   const last = ids.at(-1);
-  if (ids.length <= maxTokens || last === undefined) return ids;
-  return [...ids.slice(0, maxTokens - 1), last];
+  if (ids.length <= maxTokens || first === undefined || last === undefined) return [ids];
+  const body = ids.slice(1, -1);
+  const count = Math.ceil(body.length / (maxTokens - 2));
+  const size = Math.ceil(body.length / count);
+  return Array.from({ length: count }, (_, at) => [
+    first,
+    ...body.slice(at * size, (at + 1) * size),
+    last,
+  ]);
+}
+
+/** The highest probability of each label among the parts of a text; null if there are none. */
+function highest(parts: readonly (readonly number[])[]): readonly number[] | null {
+  return parts[0]?.map((_, label) => Math.max(...parts.map((part) => part[label] ?? 0))) ?? null;
 }
 
 function sigmoid(logit: number): number {

@@ -1,4 +1,8 @@
-"""Veils as a person meets them: a text that cannot be seen, and a button in its place."""
+"""Veils as a person meets them: a text that cannot be seen, and a button in its place.
+
+Texts are named by their element's id, in the present frame and, after a ``>``, in the shadow root
+of the element before it: ``"host>text"``.
+"""
 
 from functools import partial
 
@@ -14,8 +18,13 @@ from tests.e2e.harness.waiting import until
 _TOLERANCE_PX = 1.5
 
 
-def by_id(driver: WebDriver, identifier: str) -> WebElement:
-    return driver.find_element(By.ID, identifier)
+def by_id(driver: WebDriver, name: str) -> WebElement:
+    """The element of this name."""
+    outer, *inner = name.split(">")
+    element = driver.find_element(By.ID, outer)
+    for identifier in inner:
+        element = element.shadow_root.find_element(By.CSS_SELECTOR, f"#{identifier}")
+    return element
 
 
 def buttons(driver: WebDriver) -> list[WebElement]:
@@ -23,35 +32,31 @@ def buttons(driver: WebDriver) -> list[WebElement]:
     return drawn(driver, ".veil button")
 
 
-def is_veiled(driver: WebDriver, identifier: str) -> bool:
-    """Whether the text cannot be seen and a button lies exactly over its place."""
-    element = by_id(driver, identifier)
-    return not element.is_displayed() and any(
-        _same_place(button, element) for button in buttons(driver)
-    )
+def is_veiled(driver: WebDriver, name: str) -> bool:
+    """Whether the text cannot be seen and one button lies exactly over its place."""
+    element = by_id(driver, name)
+    return not element.is_displayed() and _covers(driver, element) == 1
 
 
-def is_readable(driver: WebDriver, identifier: str) -> bool:
+def is_readable(driver: WebDriver, name: str) -> bool:
     """Whether the text can be seen, and nothing of ours lies over it."""
-    element = by_id(driver, identifier)
-    return element.is_displayed() and not any(
-        _same_place(button, element) for button in buttons(driver)
-    )
+    element = by_id(driver, name)
+    return element.is_displayed() and _covers(driver, element) == 0
 
 
-def wait_veiled(driver: WebDriver, *identifiers: str) -> None:
-    for identifier in identifiers:
-        until(driver, f"#{identifier} is veiled", partial(is_veiled, driver, identifier))
+def wait_veiled(driver: WebDriver, *names: str) -> None:
+    for name in names:
+        until(driver, f"#{name} is veiled", partial(is_veiled, driver, name))
 
 
-def wait_readable(driver: WebDriver, *identifiers: str) -> None:
-    for identifier in identifiers:
-        until(driver, f"#{identifier} is readable", partial(is_readable, driver, identifier))
+def wait_readable(driver: WebDriver, *names: str) -> None:
+    for name in names:
+        until(driver, f"#{name} is readable", partial(is_readable, driver, name))
 
 
-def click_at(driver: WebDriver, identifier: str) -> None:
+def click_at(driver: WebDriver, name: str) -> None:
     """Click where the element is, on whatever is on top there."""
-    ActionChains(driver).move_to_element(by_id(driver, identifier)).click().perform()
+    ActionChains(driver).move_to_element(by_id(driver, name)).click().perform()
 
 
 def press(driver: WebDriver, *keys: str) -> None:
@@ -62,6 +67,10 @@ def press(driver: WebDriver, *keys: str) -> None:
 def reveal_with_keyboard(driver: WebDriver) -> None:
     """Tab to the first veil of the page, which has nothing else to tab to, and press Enter."""
     press(driver, Keys.TAB, Keys.ENTER)
+
+
+def _covers(driver: WebDriver, element: WebElement) -> int:
+    return sum(_same_place(button, element) for button in buttons(driver))
 
 
 def _same_place(one: WebElement, other: WebElement) -> bool:

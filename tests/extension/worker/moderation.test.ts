@@ -5,7 +5,7 @@ import type { Encoder } from "../../../extension_src/src/worker/backends/backend
 import {
   isReadable,
   moderationModel,
-  truncated,
+  windows,
 } from "../../../extension_src/src/worker/moderation.ts";
 import type { TextTokenizer } from "../../../extension_src/src/worker/tokenizer/tokenizer.ts";
 
@@ -32,10 +32,23 @@ for (const [text, readable] of READABLE) {
   });
 }
 
-test("a long text keeps its first and its last special token", () => {
-  assert.deepEqual(truncated([2, 10, 11, 12, 3], 4), [2, 10, 11, 3]);
-  assert.deepEqual(truncated([2, 10, 3], 3), [2, 10, 3]);
-  assert.deepEqual(truncated([], 3), []);
+test("a long text is read in equal parts, each between the special tokens", () => {
+  assert.deepEqual(windows([2, 10, 11, 12, 3], 4), [[2, 10, 11, 3], [2, 12, 3]]);
+  assert.deepEqual(windows([2, 10, 11, 12, 13, 14, 15, 16, 3], 5), [
+    [2, 10, 11, 12, 3],
+    [2, 13, 14, 15, 3],
+    [2, 16, 3],
+  ]);
+  assert.deepEqual(windows([2, 10, 3], 3), [[2, 10, 3]]);
+  assert.deepEqual(windows([], 3), [[]]);
+});
+
+test("a long text gets the highest probability of its parts", async () => {
+  const prepared = model.prepare({ texts: ["abcdefghijkl", "ab"], lane: "rest" });
+  assert.ok(prepared.shape === "rows");
+  assert.deepEqual(prepared.rows.map((row) => row.length), [7, 7, 2]);
+  const { scores } = prepared.assemble([[0.1, 0.8], [0.4, 0.2], [0.3, 0.3]]);
+  assert.deepEqual(scores, [[0.4, 0.8], [0.3, 0.3]]);
 });
 
 /** An encoder whose first logit is the number of tokens, its second the negative of it. */

@@ -13,7 +13,7 @@ from extbuild.evaluate.moderation import (
     false_positives,
     is_readable,
     plan_batches,
-    truncated,
+    windows,
 )
 from extbuild.evaluate.rows import Row
 from extbuild.evaluate.settings import ModerationSettings
@@ -44,10 +44,17 @@ def test_a_text_is_readable_if_half_of_its_letters_are_latin(text: str, readable
 
 @pytest.mark.parametrize(
     ("ids", "most", "expected"),
-    [([1, 2, 3], 3, [1, 2, 3]), ([1, 2, 3, 4, 9], 3, [1, 2, 9]), ([1], 8, [1])],
+    [
+        ([1, 2, 3], 3, [[1, 2, 3]]),
+        ([1, 2, 3, 4, 9], 4, [[1, 2, 3, 9], [1, 4, 9]]),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], 5, [[1, 2, 3, 4, 9], [1, 5, 6, 7, 9], [1, 8, 9]]),
+        ([1], 8, [[1]]),
+    ],
 )
-def test_truncation_keeps_both_ends(ids: list[int], most: int, expected: list[int]) -> None:
-    assert truncated(ids, most) == expected
+def test_a_long_text_is_read_in_equal_parts_between_its_special_tokens(
+    ids: list[int], most: int, expected: list[list[int]]
+) -> None:
+    assert windows(ids, most) == expected
 
 
 @given(st.lists(st.integers(1, 100), max_size=60), st.integers(1, 256))

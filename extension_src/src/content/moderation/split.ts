@@ -1,7 +1,7 @@
 /** Long text in pieces that fit the model's window, cut where sentences end. */
 
-/** Characters per piece; about 200 tokens of English, which the model's window holds. */
-export const PIECE_CHARACTERS = 800;
+/** Characters per piece; about 110 tokens of English, which the model's window holds. */
+export const PIECE_CHARACTERS = 480;
 
 /** A sentence with what follows it, or a rest without an end. */
 const SENTENCE = /[^.!?…\n]*(?:[.!?…]+["'”’)\]]*(?=\s|$)\s*|\n+|[.!?…]+|$)/gu;
