@@ -6,7 +6,11 @@
  * own layers by z-index. Coordinates inside are relative to `origin()`.
  */
 
+import type { Feature } from "../protocol/messages.ts";
 import { flatAncestors } from "./flat-tree.ts";
+
+/** Names a host's feature, so that a later life of its script knows what an earlier one left. */
+const OWNER = "data-sidelight";
 
 /** `:host` rules with !important win over the page's own (CSS Scoping 1, 3.3.1). */
 const HOST_CSS = `
@@ -41,8 +45,14 @@ export function overlayParent(element: Element): Element {
   return element.ownerDocument.documentElement;
 }
 
-export function createOverlay(parent: Element, css: string): Overlay {
+/** Removes the hosts of a script that was ended before it could do so; call it before any is made. */
+export function removeLeftOvers(document: Document, owner: Feature): void {
+  for (const host of document.querySelectorAll(`[${OWNER}="${owner}"]`)) host.remove();
+}
+
+export function createOverlay(parent: Element, owner: Feature, css: string): Overlay {
   const host = parent.ownerDocument.createElement("div");
+  host.setAttribute(OWNER, owner);
   hosts.add(host);
   const root = host.attachShadow({ mode: "closed" });
   const sheet = new CSSStyleSheet();

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from extbuild.artifacts import CompiledModel
 from extbuild.bench.native import tokenizer_of
 from extbuild.config.runtime import CompletionRuntime, ModerationRuntime
-from extbuild.evaluate.moderation import decide, is_readable, truncated
-from extbuild.evaluate.session import DecoderSession, EncoderSession
+from extbuild.evaluate.moderation import classify
+from extbuild.evaluate.session import DecoderSession
 from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
 from extbuild.evaluate.suggest import Limits, Parts, Suggestion, suggest
 from extbuild.evaluate.vocabulary import token_vocabulary
@@ -17,17 +17,11 @@ def scores(
 ) -> list[list[float] | None]:
     """Probabilities per label of each text by itself; None where the model abstains."""
     settings = ModerationSettings(**{name: value for name, value in runtime if name != "files"})
-    tokenizer = tokenizer_of(compiled)
-    session = EncoderSession(compiled, runtime.pad_id)
-
-    def score(text: str) -> list[float] | None:
-        if not is_readable(text):
-            return None
-        ids = truncated(tokenizer.encode(text).ids, runtime.max_tokens)
-        verdict = decide(session.logits([ids])[0], settings)
-        return [verdict.scores[label] for label in runtime.labels]
-
-    return [score(text) for text in texts]
+    verdicts = [classify(compiled, settings, [text])[0] for text in texts]
+    return [
+        None if verdict.abstained else [verdict.scores[label] for label in runtime.labels]
+        for verdict in verdicts
+    ]
 
 
 def suggestions(

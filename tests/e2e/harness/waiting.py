@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from selenium.common.exceptions import (
+    DetachedShadowRootException,
     NoSuchElementException,
     NoSuchShadowRootException,
     StaleElementReferenceException,
@@ -17,6 +18,7 @@ Found = TypeVar("Found")
 DEADLINE_S = 30.0  # a cold model on two busy cores; a warm one answers within a second
 POLL_S = 0.05
 _NOT_YET = (
+    DetachedShadowRootException,
     NoSuchElementException,
     NoSuchShadowRootException,
     StaleElementReferenceException,

@@ -51,7 +51,7 @@ export interface Frame {
 }
 
 export function createFrame(parent: Element): Frame {
-  const overlay = createOverlay(parent, GHOST_CSS);
+  const overlay = createOverlay(parent, "completion", GHOST_CSS);
   const make = (className: string): HTMLElement => {
     const element = document.createElement("div");
     element.className = className;

@@ -4,6 +4,7 @@
  */
 
 import type { Translate } from "../../lib/labels.ts";
+import { removeLeftOvers } from "../../lib/overlay.ts";
 import { hasRoomFor, insertText } from "./accept.ts";
 import { contextOf, type TextStyle } from "./context.ts";
 import { exclusion, factsOf, fieldAt, type Field } from "./fields.ts";
@@ -203,6 +204,7 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
     });
   }
 
+  removeLeftOvers(document, "completion");
   const listen = { capture: true, signal } as const;
   document.addEventListener("focusin", (event) => enter(deepest(targetOf(event))), listen);
   document.addEventListener("focusout", leave, listen);

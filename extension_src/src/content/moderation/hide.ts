@@ -31,6 +31,25 @@ export function isStyled(element: Element): element is Styled {
   return "style" in element;
 }
 
+/**
+ * Shows an element that an earlier life of this script left hidden: Firefox ends a script without a
+ * word when the extension is updated, and starts the new one in the same page.
+ */
+export function showLeftOver(element: Styled): void {
+  const { style } = element;
+  const isLeftOver =
+    element.getAttribute("aria-hidden") === "true" &&
+    [...HIDING].every(
+      ([property, hiding]) =>
+        style.getPropertyValue(property) === hiding &&
+        style.getPropertyPriority(property) === "important",
+    );
+  if (!isLeftOver) return;
+  for (const property of HIDING.keys()) style.removeProperty(property);
+  if (element.getAttribute("style") === "") element.removeAttribute("style");
+  element.removeAttribute("aria-hidden");
+}
+
 export function hide(element: Styled): Hidden {
   const { style } = element;
   const wished = new Map<string, Declaration>();

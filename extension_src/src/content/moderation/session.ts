@@ -10,9 +10,10 @@
  */
 
 import type { Translate } from "../../lib/labels.ts";
+import { removeLeftOvers } from "../../lib/overlay.ts";
 import { Asker, type AskerOptions } from "./ask.ts";
 import { isVeilable, isWorthJudging, ownText, type Page } from "./blocks.ts";
-import { isStyled } from "./hide.ts";
+import { isStyled, showLeftOver } from "./hide.ts";
 import { observe } from "./observe.ts";
 import { reasons, type Thresholds } from "./policy.ts";
 import type { Lane } from "./queue.ts";
@@ -77,6 +78,7 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
   );
 
   function onBlock(block: Element, lane: Lane): void {
+    if (!readings.has(block) && isStyled(block)) showLeftOver(block);
     const text = ownText(block, page);
     if (readings.get(block)?.text !== text) {
       forget(block);
@@ -177,6 +179,7 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
   };
   document.addEventListener("visibilitychange", hidden, { signal });
   hidden();
+  removeLeftOvers(document, "moderation");
   observe(document, page, { onBlock, onChange }, signal);
   signal.addEventListener("abort", () => {
     if (counted > 0) options.onCount(0);

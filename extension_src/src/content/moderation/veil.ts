@@ -143,7 +143,7 @@ export class Veils {
     const parent = overlayParent(block);
     const existing = this.#layers.get(parent);
     if (existing !== undefined) return existing;
-    const overlay = createOverlay(parent, VEIL_CSS);
+    const overlay = createOverlay(parent, "moderation", VEIL_CSS);
     const status = document.createElement("div");
     status.className = "status";
     status.setAttribute("role", "status");

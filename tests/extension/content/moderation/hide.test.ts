@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { hide, type Styled } from "../../../../extension_src/src/content/moderation/hide.ts";
+import { hide, showLeftOver, type Styled } from "../../../../extension_src/src/content/moderation/hide.ts";
 
 /** An element that has attributes and an inline style, and nothing else. */
 class FakeStyled {
@@ -105,4 +105,18 @@ test("once restored, it stays so", () => {
   hidden.reapply();
   hidden.restore();
   assert.deepEqual(attributesOf(element), {});
+});
+
+test("what an earlier life of the script left hidden is shown", () => {
+  const element = new FakeStyled({ color: "red" }, null);
+  hide(asStyled(element));
+  showLeftOver(asStyled(element));
+  assert.deepEqual(attributesOf(element), { style: "color: red;" });
+});
+
+test("what the page hides itself stays hidden", () => {
+  const element = new FakeStyled({ visibility: "hidden", opacity: "0", transition: "none" }, "true");
+  const before = attributesOf(element);
+  showLeftOver(asStyled(element));
+  assert.deepEqual(attributesOf(element), before);
 });
