@@ -29,14 +29,18 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 class Session:
     """A loaded model: named arrays in, arrays out in the order of the graph's outputs."""
 
-    def __init__(self, graph: bytes, weights: bytes = b"", *, threads: int = 1) -> None:
+    def __init__(
+        self, graph: bytes, weights: bytes = b"", *, threads: int = 1, exact: bool = True
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Without VNNI, x64 kernels for u8 x s8 saturate in 16 bits; WebAssembly's do not. This
-        # entry makes onnxruntime take the exact kernels, so both give the same numbers.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        # entry makes onnxruntime take the exact kernels, so both give the same numbers. They are
+        # slower than the others: whoever measures speed turns them off.
+        if exact:
+            options.add_session_config_entry("session.x64quantprecision", "1")
         if weights:
             options.add_external_initializers_from_files_in_memory(
                 [WEIGHTS_LOCATION], [weights], [len(weights)]

@@ -30,11 +30,11 @@ def bench(project: Project, out: Path) -> int:
     archives = {target: _archive(dist / target) for target in project.extension.targets}
     packed = read_packed(dist / next(iter(archives)) / "unpacked")
     console.print("native ONNX Runtime …")
-    rows, steps = _native(packed)
+    rows = _native(packed)
     for target, archive in archives.items():
         console.print(f"{target} …")
         with start(target, find_programs(target, ThisMachine(run)), [archive]) as browser:
-            rows += _browser(browser, archive, packed, steps)
+            rows += _browser(browser, archive, packed)
     ratios = ratios_of(rows, GOALS)
     console.print(bench_table(rows, ratios))
     text = json.dumps(as_json(rows, ratios), indent=1)
@@ -59,19 +59,13 @@ def _major_version(capabilities: Mapping[str, object]) -> str:
     return str(capabilities["browserVersion"]).partition(".")[0]
 
 
-def _native(packed: Packed) -> tuple[list[Row], list[int]]:
-    """Rows of the native peer, and the decoder's steps per prompt."""
-    rows = list[Row]()
-    steps = list[int]()
-    if packed.moderation:
-        rows += native.measure_moderation(*packed.moderation)
-    if packed.completion:
-        more, steps = native.measure_completion(*packed.completion)
-        rows += more
-    return rows, steps
+def _native(packed: Packed) -> list[Row]:
+    moderation, completion = packed.moderation, packed.completion
+    rows = native.measure_moderation(*moderation) if moderation else []
+    return rows + (native.measure_completion(*completion) if completion else [])
 
 
-def _browser(browser: Browser, archive: Path, packed: Packed, steps: list[int]) -> list[Row]:
+def _browser(browser: Browser, archive: Path, packed: Packed) -> list[Row]:
     driver = browser.driver
     driver.set_script_timeout(SCRIPT_DEADLINE_S)
     driver.get(browser.url(SILENT_PAGE))
@@ -83,6 +77,6 @@ def _browser(browser: Browser, archive: Path, packed: Packed, steps: list[int]) 
         rows += extension.measure_moderation(browser, name, native.tokenizer_of(compiled))
     if packed.completion:
         runtime, compiled = packed.completion
-        tokenizer = native.tokenizer_of(compiled)
+        tokenizer, steps = native.tokenizer_of(compiled), native.count_steps(runtime, compiled)
         rows += extension.measure_completion(browser, name, runtime, tokenizer, steps)
     return rows

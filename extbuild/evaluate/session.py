@@ -20,8 +20,10 @@ PREFILL_TOKENS = 64
 class EncoderSession:
     """Rows of token ids to logits."""
 
-    def __init__(self, compiled: CompiledModel, pad_id: int, *, threads: int = 1) -> None:
-        self._session = Session(compiled.graph, compiled.weights, threads=threads)
+    def __init__(
+        self, compiled: CompiledModel, pad_id: int, *, threads: int = 1, exact: bool = True
+    ) -> None:
+        self._session = Session(compiled.graph, compiled.weights, threads=threads, exact=exact)
         self._pad_id = pad_id
 
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
@@ -40,9 +42,14 @@ class DecoderSession:
     """A text that grows token by token, with its key/value cache."""
 
     def __init__(
-        self, compiled: CompiledModel, settings: CompletionSettings, *, threads: int = 1
+        self,
+        compiled: CompiledModel,
+        settings: CompletionSettings,
+        *,
+        threads: int = 1,
+        exact: bool = True,
     ) -> None:
-        self._session = Session(compiled.graph, compiled.weights, threads=threads)
+        self._session = Session(compiled.graph, compiled.weights, threads=threads, exact=exact)
         self._settings = settings
         self._names = [
             f"past_key_values.{layer}.{kind}"

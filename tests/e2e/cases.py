@@ -1,7 +1,7 @@
 """The texts that people meet in these tests, all in one place.
 
 Moderation: sentences that any classifier of harm must flag, and sentences that none may.
-Completion: beginnings whose continuation is obvious to anybody who reads e-mail.
+Completion: beginnings whose next word is obvious to anybody who speaks English.
 """
 
 from dataclasses import dataclass
@@ -55,13 +55,13 @@ PAGE_CASES = (
 )
 
 PROMPTS = (
-    "Thank you very much for your",
-    "I am looking forward to",
-    "Please let me know if you have any",
-    "If you have any questions, please do not hesitate to",
-    "I hope this email finds you",
-    "It was a pleasure to",
-    "Have a great",
-    "See you",
+    "Please let me",
+    "I will call you as soon as",
+    "There are a lot",
+    "It was good, but on the other",
+    "I would like",
+    "We have to take care",
+    "They left at the same",
+    "We met for the first",
 )
-IN_A_WORD = "Thank you very mu"
+IN_A_WORD = "She went to bed because she was tir"

@@ -4,25 +4,17 @@ WebDriver can, in both browsers: its "get element shadow root" knows no modes. S
 veils and ghost text where a person sees them, without a hook in what is shipped.
 """
 
-from selenium.common.exceptions import NoSuchShadowRootException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.shadowroot import ShadowRoot
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
-# lib/overlay.ts: hosts are children of the root element, or of a dialog in the top layer.
-_HOSTS = "html > div, dialog:modal > div"
+_HOSTS = "[data-sidelight]"  # lib/overlay.ts
 
 
 def layers(driver: WebDriver) -> list[ShadowRoot]:
     """The shadow roots of the extension's overlays in the present frame."""
-    found = []
-    for host in driver.find_elements(By.CSS_SELECTOR, _HOSTS):
-        try:
-            found.append(host.shadow_root)
-        except NoSuchShadowRootException:
-            continue  # a child of the page's own
-    return found
+    return [host.shadow_root for host in driver.find_elements(By.CSS_SELECTOR, _HOSTS)]
 
 
 def drawn(driver: WebDriver, css: str) -> list[WebElement]:
