@@ -17,6 +17,8 @@ from extbuild.evaluate.unicode import WHITE_SPACE, well_formed
 from extbuild.evaluate.vocabulary import token_vocabulary
 
 _WORD = re.compile(r"[A-Za-z0-9'\u0080-\U0010ffff]+")
+CHARACTERS_BEFORE = 4000
+"""As much as the extension sends of the text before the caret (``LIMITS.charactersBefore``)."""
 LETTERS_BEFORE_PAUSE = 2
 """A writer is asked for at the start of a word, and again after this many characters of it."""
 
@@ -137,7 +139,7 @@ def write_with_help(text: str, ask: Callable[[str], Suggestion]) -> Writing:
         for at in (start, start + LETTERS_BEFORE_PAUSE):
             if at < max(cursor, 1) or at >= end:
                 continue
-            offered = ask(text[:at])
+            offered = ask(text[max(0, at - CHARACTERS_BEFORE) : at])
             right = _right_ends(offered.text, text[at:])
             writing = Writing(
                 characters=writing.characters,

@@ -5,6 +5,7 @@ makes faster; rows know nothing of each other, so they can be spread.
 """
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -35,7 +36,7 @@ def judge_texts(
     processes: int | None = None,
 ) -> Iterator[tuple[float, Writing]]:
     """:func:`judge_text` of each text, in their order; ``processes`` is the number of cores."""
-    count = min(processes or os.cpu_count() or 1, len(texts))
+    count = min(processes or len(os.sched_getaffinity(0)), len(texts))
     if count < 2 or len(texts) < _FEW_ROWS:
         writer = Writer(compiled, settings)
         yield from (judge_text(writer, text, max_chars=max_chars) for text in texts)
@@ -47,6 +48,8 @@ def judge_texts(
 
 
 def _start(compiled: CompiledModel, settings: CompletionSettings) -> None:
+    # Ctrl-C reaches every process of the terminal; the one that waits for us tells of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _writers.append(Writer(compiled, settings))
 
 

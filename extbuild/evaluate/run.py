@@ -69,7 +69,11 @@ def evaluate_file(
         rows = read_rows(data, labelled=True, max_rows=max_rows)
         texts = [row.text for row in rows]
         verdicts = classify(
-            compiled, settings, texts, threads=processes or os.cpu_count() or 1, progress=progress
+            compiled,
+            settings,
+            texts,
+            threads=processes or len(os.sched_getaffinity(0)),
+            progress=progress,
         )
         return _moderation_result(name, data, settings, rows, verdicts)
     rows = read_rows(data, labelled=False, max_rows=max_rows)

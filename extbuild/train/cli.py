@@ -13,8 +13,6 @@ from extbuild.errors import UserError
 MODELS = {"moderation": 45.0, "completion": 80.0}
 """The models and the minutes that each is trained for unless told otherwise."""
 
-DATA = Path("../shared/data")
-
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of every training command."""
@@ -22,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     for name, minutes in MODELS.items():
         command = commands.add_parser(name, help=f"train the {name} model, or go on with it")
-        command.add_argument("--data", type=Path, default=DATA)
+        command.add_argument("--data", type=Path, required=True)
         command.add_argument("--work", type=Path, default=Path(".extbuild/train"))
         command.add_argument("--out", type=Path, default=Path("models") / name / "source")
         command.add_argument("--max-minutes", type=float, default=minutes)
@@ -37,11 +35,11 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export-split", help="write a held-out split as JSON lines")
     export.add_argument("model", choices=tuple(MODELS))
     export.add_argument("--split", choices=("validation", "test"), default="test")
-    export.add_argument("--data", type=Path, default=DATA)
+    export.add_argument("--data", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True)
     card = commands.add_parser("card", help="fill the figures and data tables of a model card")
     card.add_argument("model", choices=tuple(MODELS))
-    card.add_argument("--data", type=Path, default=DATA)
+    card.add_argument("--data", type=Path, required=True)
     card.add_argument("--work", type=Path, default=Path(".extbuild/train"))
     return top
 

@@ -44,10 +44,13 @@ def other_tab(browser: Browser, path: str) -> Iterator[None]:
 
 
 def toggle(driver: WebDriver, feature: str, *, on: bool) -> None:
-    """Click a feature's switch once the page knows its state."""
+    """Click a feature's switch; it is disabled until the popup knows its state."""
     control = by_id(driver, feature)
-    until(driver, f"the switch #{feature} can be used", lambda: control.is_enabled())
-    until(driver, f"#{feature} is not {on} yet", lambda: control.is_selected() is not on)
+    until(
+        driver,
+        f"the switch #{feature} can be turned {on}",
+        lambda: control.is_selected() is not on and control.is_enabled(),
+    )
     control.click()
     until(driver, f"#{feature} is {on}", lambda: control.is_selected() is on)
 

@@ -14,7 +14,9 @@ _TEXTS = frozenset(
 @pytest.fixture(scope="session")
 def tracked(root: Path) -> tuple[str, ...]:
     """Paths that are, or with the next commit will be, in the repository."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    # A checkout may be another user's, as it is where containers mount one.
+    safe = f"safe.directory={root}"
+    command = ["git", "-c", safe, "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     return tuple(path for path in listed.stdout.split("\0") if path and (root / path).is_file())
 

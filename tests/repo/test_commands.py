@@ -11,12 +11,13 @@ STUB = """\
 case "$*" in
   -c*version_info*) exit {too_old} ;;
   -c*venv*) exit {no_venv} ;;
+  -c*pip*) exit 0 ;;
   --version) echo "Python 3.99" ;;
-  "-m venv .venv")
+  "-m venv --clear .venv")
+    rm -rf .venv
     mkdir -p .venv/bin
-    cp "$0" .venv/bin/python
-    printf '#!/bin/sh\\necho "ran: $*"\\n' > .venv/bin/inv
-    chmod +x .venv/bin/inv ;;
+    cp "$0" .venv/bin/python ;;
+  "-m invoke "*) shift 2; echo "ran: $*" ;;
   *pip*) echo "$*" >> pip.log ;;
 esac
 """
@@ -28,6 +29,7 @@ def project(root: Path, tmp_path: Path) -> Path:
     (tmp_path / "inv").write_bytes((root / "inv").read_bytes())
     (tmp_path / "inv").chmod(0o755)
     (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "constraints.txt").write_text("")
     return tmp_path
 
 
@@ -71,6 +73,27 @@ def test_a_changed_pyproject_is_installed_again(project: Path) -> None:
     (project / "pyproject.toml").write_text("[project]\nversion = '2'\n")
     _run(project, "build")
     assert _installs(project) == [".", "."]
+
+
+def test_changed_constraints_are_installed_again(project: Path) -> None:
+    _run(project, "build")
+    (project / "constraints.txt").write_text("invoke==3.0.3\n")
+    _run(project, "build")
+    assert _installs(project) == [".", "."]
+
+
+def test_an_environment_that_was_cut_short_is_made_again(project: Path) -> None:
+    python = project / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    done = _run(project, "build")
+    assert (done.returncode, done.stdout) == (0, "ran: build\n")
+
+
+def test_a_later_command_brings_its_tools_too(project: Path) -> None:
+    assert _run(project, "clean", "test").returncode == 0
+    assert _installs(project) == [".[test]"]
 
 
 def test_an_old_python_is_told(project: Path) -> None:

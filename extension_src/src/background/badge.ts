@@ -7,23 +7,23 @@
 
 /** Counts of one tab. A new document in the top frame starts a new page. */
 export interface TabCounts {
-  readonly page: string;
+  readonly page: number;
   readonly frames: { readonly [frameId: string]: number };
 }
 
 export interface FrameReport {
   readonly frameId: number;
   /** Names the frame's document; only that of the top frame matters here. */
-  readonly page: string;
+  readonly page: number;
   readonly veiled: number;
 }
 
 /** Counts after a frame reported. */
 export function withReport(counts: TabCounts | undefined, report: FrameReport): TabCounts {
-  const known = counts?.page ?? "";
+  const known = counts?.page ?? 0;
   const isTop = report.frameId === 0;
   // A subframe may report before the top frame does; then the page's name is still unknown.
-  const isNewPage = isTop && known !== "" && known !== report.page;
+  const isNewPage = isTop && known !== 0 && known !== report.page;
   return {
     page: isTop ? report.page : known,
     frames: { ...(isNewPage ? {} : counts?.frames), [report.frameId]: report.veiled },

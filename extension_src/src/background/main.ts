@@ -3,7 +3,7 @@
 import { createHost } from "#host";
 import runtime from "#runtime";
 import type { BackgroundMessages } from "../protocol/messages.ts";
-import { badgeText, withReport, type TabCounts } from "./badge.ts";
+import { badgeText, withReport, type FrameReport, type TabCounts } from "./badge.ts";
 
 const host = createHost(runtime);
 
@@ -22,9 +22,9 @@ const handlers: Handlers = {
   },
   "badge.set": async (req, sender) => {
     const tabId = sender.tab?.id;
-    const veiled = (req as { readonly veiled?: unknown } | null)?.veiled;
-    if (tabId !== undefined && typeof veiled === "number" && veiled >= 0) {
-      await showBadge(tabId, sender, Math.trunc(veiled));
+    const { veiled, page } = (req ?? {}) as { readonly veiled?: unknown; readonly page?: unknown };
+    if (tabId !== undefined && typeof veiled === "number" && typeof page === "number" && veiled >= 0) {
+      await showBadge(tabId, { frameId: sender.frameId ?? 0, page, veiled: Math.trunc(veiled) });
     }
     return { shown: true };
   },
@@ -33,13 +33,8 @@ const handlers: Handlers = {
 /** One report after the other, so that two frames do not overwrite each other's count. */
 let badges: Promise<void> = Promise.resolve();
 
-function showBadge(tabId: number, sender: Sender, veiled: number): Promise<void> {
+function showBadge(tabId: number, report: FrameReport): Promise<void> {
   const key = `badge.${tabId}`;
-  const report = {
-    frameId: sender.frameId ?? 0,
-    page: sender.documentId ?? sender.url ?? "",
-    veiled,
-  };
   const shown = badges.then(async () => {
     const stored: Record<string, TabCounts | undefined> = await chrome.storage.session.get(key);
     const counts = withReport(stored[key], report);

@@ -27,8 +27,14 @@ export interface Overlay {
   remove(): void;
 }
 
-/** Hosts of our overlays, which nothing of ours takes for the page's content. */
-const hosts = new WeakSet<Element>();
+/**
+ * Hosts of our overlays, which nothing of ours takes for the page's content. Each content script is
+ * a bundle with modules of its own, so the set is kept where all of them find it: in the isolated
+ * world that they share, and the page does not.
+ */
+const HOSTS = Symbol.for("sidelight.overlay-hosts");
+const world: { [HOSTS]?: WeakSet<Element> } = globalThis;
+const hosts = (world[HOSTS] ??= new WeakSet());
 
 export function isOverlayHost(element: Element): boolean {
   return hosts.has(element);

@@ -109,8 +109,14 @@ export type FromHost =
 export interface BackgroundMessages {
   /** Makes sure that the host page with its worker is up; answered when ports can be opened. */
   "host.ensure": { req: Record<string, never>; res: { readonly ready: true } };
-  /** Shows how many blocks are veiled in the sender's tab on the toolbar button. */
-  "badge.set": { req: { readonly veiled: number }; res: { readonly shown: true } };
+  /**
+   * Shows how many blocks are veiled in the sender's tab on the toolbar button. `page` names the
+   * sender's document: its time origin.
+   */
+  "badge.set": {
+    req: { readonly veiled: number; readonly page: number };
+    res: { readonly shown: true };
+  };
 }
 
 /** One-shot messages from the popup to the content scripts of the tab it is shown for. */

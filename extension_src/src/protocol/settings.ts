@@ -7,6 +7,8 @@ export const SETTINGS_KEY = "settings";
 
 export interface Settings {
   readonly format: 1;
+  /** Everything is off until the person goes on; what is switched on stays as it is. */
+  readonly paused: boolean;
   /** Global switches. */
   readonly enabled: { readonly [F in Feature]: boolean };
   /** Sites (location.hostname) where a feature is off. */
@@ -24,6 +26,7 @@ export interface Settings {
 export function defaultSettings(runtime: Runtime): Settings {
   return {
     format: 1,
+    paused: false,
     enabled: { moderation: true, completion: true },
     off: { moderation: [], completion: [] },
     thresholds: { ...(runtime.models.moderation?.thresholds ?? {}) },
@@ -59,6 +62,7 @@ export function readSettings(stored: unknown, defaults: Settings): Settings {
   const maxWords = completion["maxWords"];
   return {
     format: 1,
+    paused: stored["paused"] === true,
     enabled: {
       moderation: enabled["moderation"] !== false,
       completion: enabled["completion"] !== false,
@@ -82,5 +86,5 @@ export function readSettings(stored: unknown, defaults: Settings): Settings {
 
 /** Whether a feature runs on a site. */
 export function isOn(settings: Settings, feature: Feature, site: string): boolean {
-  return settings.enabled[feature] && !settings.off[feature].includes(site);
+  return !settings.paused && settings.enabled[feature] && !settings.off[feature].includes(site);
 }

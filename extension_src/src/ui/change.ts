@@ -29,13 +29,8 @@ export function withSite(
   return { ...settings, off: { ...settings.off, [feature]: sites } };
 }
 
-/** Whether every feature is off everywhere. */
-export function isPaused(settings: Settings): boolean {
-  return FEATURES.every((feature) => !settings.enabled[feature]);
-}
-
 export function withPause(settings: Settings, paused: boolean): Settings {
-  return FEATURES.reduce((all, feature) => withEverywhere(all, feature, !paused), settings);
+  return { ...settings, paused };
 }
 
 /** Sites with something off, in order, and what is off there. */

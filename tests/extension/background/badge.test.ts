@@ -13,7 +13,7 @@ function shownAfter(...reports: readonly FrameReport[]): string {
   return counts === undefined ? "" : badgeText(counts);
 }
 
-const report = (frameId: number, veiled: number, page = "first"): FrameReport => ({
+const report = (frameId: number, veiled: number, page = 1): FrameReport => ({
   frameId,
   veiled,
   page,
@@ -23,9 +23,9 @@ const CASES: readonly (readonly [string, readonly FrameReport[], string])[] = [
   ["nothing veiled", [report(0, 0)], ""],
   ["frames are added up", [report(0, 2), report(4, 3)], "5"],
   ["a frame's newer count replaces its older one", [report(0, 2), report(0, 1)], "1"],
-  ["a new page in the top frame forgets the old one", [report(0, 2), report(4, 3), report(0, 1, "second")], "1"],
-  ["a subframe's document is none of the page's", [report(0, 2), report(4, 3, "other")], "5"],
-  ["a subframe may be first", [report(4, 3, "other"), report(0, 2)], "5"],
+  ["a new page in the top frame forgets the old one", [report(0, 2), report(4, 3), report(0, 1, 2)], "1"],
+  ["a subframe's document is none of the page's", [report(0, 2), report(4, 3, 3)], "5"],
+  ["a subframe may be first", [report(4, 3, 3), report(0, 2)], "5"],
   ["numbers that do not fit", [report(0, 1000)], "999+"],
 ];
 

@@ -38,6 +38,7 @@ for (const nothing of [undefined, null, 1, "settings", [], {}, { format: 2 }]) {
 test("what was saved comes back", () => {
   const settings: Settings = {
     format: 1,
+    paused: true,
     enabled: { moderation: false, completion: true },
     off: { moderation: ["a.example"], completion: ["b.example"] },
     thresholds: { toxic: 0.1, threat: 1 },
@@ -67,4 +68,5 @@ test("a feature runs where it is neither switched off nor excepted", () => {
   assert.equal(isOn(settings, "completion", "a.example"), true);
   const off = { ...settings, enabled: { moderation: true, completion: false } };
   assert.equal(isOn(off, "completion", "b.example"), false);
+  assert.equal(isOn({ ...settings, paused: true }, "moderation", "b.example"), false);
 });

@@ -1,20 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { ModelState } from "../../../extension_src/src/protocol/messages.ts";
-import type { Settings } from "../../../extension_src/src/protocol/settings.ts";
-import {
-  isPaused,
-  sitesOff,
-  withPause,
-  withSite,
-} from "../../../extension_src/src/ui/change.ts";
+import { FEATURES, type ModelState } from "../../../extension_src/src/protocol/messages.ts";
+import { isOn, type Settings } from "../../../extension_src/src/protocol/settings.ts";
+import { sitesOff, withPause, withSite } from "../../../extension_src/src/ui/change.ts";
 import { viewOf } from "../../../extension_src/src/ui/model-state.ts";
 import { rowOf, siteName } from "../../../extension_src/src/ui/popup/view.ts";
 
 const spell = (key: string, ...values: readonly string[]): string => [key, ...values].join(" ");
 const SETTINGS: Settings = {
   format: 1,
+  paused: false,
   enabled: { moderation: true, completion: true },
   off: { moderation: [], completion: [] },
   thresholds: {},
@@ -87,9 +83,11 @@ test("sites are switched one by one, kept in order and once", () => {
   assert.deepEqual(sitesOff(settings).map(({ site }) => site), ["b.example"]);
 });
 
-test("a pause switches everything off, and back on", () => {
-  const paused = withPause(SETTINGS, true);
-  assert.deepEqual([isPaused(SETTINGS), isPaused(paused)], [false, true]);
-  assert.deepEqual(withPause(paused, false), SETTINGS);
-  assert.equal(isPaused({ ...SETTINGS, enabled: { moderation: false, completion: true } }), false);
+test("a pause switches everything off, and back on only what was on", () => {
+  const chosen = { ...SETTINGS, enabled: { moderation: true, completion: false } };
+  const paused = withPause(chosen, true);
+  const on = (settings: Settings): readonly boolean[] =>
+    FEATURES.map((feature) => isOn(settings, feature, "example.org"));
+  assert.deepEqual(on(paused), [false, false]);
+  assert.deepEqual(on(withPause(paused, false)), [true, false]);
 });

@@ -29,6 +29,13 @@ function run(labels: readonly string[]): void {
     },
     life.signal,
   );
+  function showCount(veiled: number): void {
+    // A number on a button: not worth more than one try.
+    sendToBackground("badge.set", { veiled, page: performance.timeOrigin }).catch(() => undefined);
+  }
+  // What was counted for the tab's last page is none of this one's.
+  if (window.top === window) showCount(0);
+
   void runWhileOn(
     "moderation",
     {
@@ -45,10 +52,7 @@ function run(labels: readonly string[]): void {
             score: async (texts, lane, until) =>
               (await client.call("moderation.score", { texts, lane }, { signal: until })).scores,
             codeOf: (error) => (error instanceof CallFailed ? error.code : null),
-            onCount: (veiled) => {
-              // A number on a button: not worth more than one try.
-              sendToBackground("badge.set", { veiled }).catch(() => undefined);
-            },
+            onCount: showCount,
           },
           signal,
         );

@@ -5,7 +5,7 @@ import { translate } from "../../host/page.ts";
 import { askPage, connect, loadSettings, watchSettings } from "../../protocol/endpoint.ts";
 import { FEATURES, type PageMessages } from "../../protocol/messages.ts";
 import { defaultSettings, type Settings } from "../../protocol/settings.ts";
-import { changeSettings, isPaused, withPause, withSite } from "../change.ts";
+import { changeSettings, withPause, withSite } from "../change.ts";
 import { modelRows } from "../model-row.ts";
 import { byId, localise } from "../page.ts";
 import { rowOf, siteName } from "./view.ts";
@@ -23,7 +23,7 @@ let page: Description | null = null;
 let settings = defaults;
 
 function render(): void {
-  const paused = isPaused(settings);
+  const { paused } = settings;
   byId("site", HTMLElement).textContent = siteName(page?.site ?? null, translate);
   byId("paused", HTMLElement).hidden = !paused;
   pause.textContent = translate(paused ? "popup_resume" : "popup_pause");
@@ -77,7 +77,7 @@ for (const [feature, control] of switches) {
     if (site !== undefined) change((now) => withSite(now, feature, site, control.checked));
   });
 }
-pause.addEventListener("click", () => change((now) => withPause(now, !isPaused(now))));
+pause.addEventListener("click", () => change((now) => withPause(now, !now.paused)));
 byId("settings", HTMLButtonElement).addEventListener("click", () => {
   void chrome.runtime.openOptionsPage();
 });

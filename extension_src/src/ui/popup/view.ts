@@ -20,7 +20,7 @@ export function rowOf(
   page: Description | null,
   translate: Translate,
 ): Row {
-  if (!settings.enabled[feature]) {
+  if (settings.paused || !settings.enabled[feature]) {
     return { isOn: false, isDisabled: true, note: translate("popup_off_everywhere") };
   }
   if (page === null) return { isOn: true, isDisabled: true, note: "" };
