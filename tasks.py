@@ -68,7 +68,7 @@ def check(context: Context) -> None:
 
 @task
 def verify(context: Context) -> None:
-    """Check that the model files in dist/ are those that were built."""
+    """Check that every packaged file in dist/ is as it was built."""
     _exit(cli.guarded(lambda: cli.verify(ROOT)))
 
 

@@ -25,8 +25,7 @@ class SourceModel:
 
     ``graph`` follows the input and output conventions of ARCHITECTURE.md (see "Graph conventions").
     ``config`` is the parsed config.json. ``params`` counts every stored weight once (tied weights
-    once). ``source_bytes`` is the size of the weight file on disk. ``sha256`` covers weights,
-    config and tokenizer, in that order.
+    once). ``source_bytes`` is the size of the weight files on disk.
     """
 
     name: str
@@ -36,7 +35,6 @@ class SourceModel:
     config: Mapping[str, object]
     params: int
     source_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class QualityMetric:
     """One metric before and after compression against its gate.
 
     ``gate`` is the worst value of ``after`` that passes, in the metric's own unit; ``None`` where
-    the recipe sets no gate, and then ``passed`` is true.
+    the recipe sets no gate, and then only a figure that is not finite fails.
     """
 
     before: float

@@ -15,8 +15,14 @@ from pathlib import Path
 from types import FrameType
 
 from extbuild.config.load import load_project
-from extbuild.errors import ConfigError, UserError
-from extbuild.files import human_bytes, remove_tree, storage_errors, write_atomic
+from extbuild.errors import ConfigError, DataError, UserError
+from extbuild.files import (
+    human_bytes,
+    remove_tree,
+    require_writable,
+    storage_errors,
+    write_atomic,
+)
 from extbuild.progress import Stages, listener_for
 
 INTERRUPTED = 130
@@ -60,13 +66,11 @@ def build(root: Path, *, as_json: bool) -> int:
 
 
 def verify(root: Path) -> int:
-    """Check the model files of what was built."""
+    """Check every file of what was built."""
     from extbuild.pipeline import verify as verify_project
 
     for target, checked in verify_project(load_project(root)).items():
-        print(
-            f"dist/{target}/unpacked: {human_bytes(checked)} of model files are as they were built"
-        )
+        print(f"dist/{target}: {human_bytes(checked)}, packed and unpacked, are as they were built")
     return 0
 
 
@@ -78,6 +82,9 @@ def evaluate(root: Path, name: str, *, data: str, out: str) -> int:
 
     _require(data, "eval", "--data", "FILE.jsonl")
     _require(out, "eval", "--json", "OUT.json")
+    if not Path(data).is_file():
+        raise DataError(data, "is missing", do="give a .jsonl file, one JSON object per line")
+    require_writable(Path(out).absolute())
     project = load_project(root)
     entry = project.model(name)
     place = Workshop(project.root)
@@ -92,7 +99,8 @@ def evaluate(root: Path, name: str, *, data: str, out: str) -> int:
                 Path(data),
                 progress=lambda done, total: step(f"{done} of {total} rows"),
             )
-    write_atomic(Path(out).absolute(), (json.dumps(result, indent=1) + "\n").encode())
+    text = json.dumps(result, indent=1, allow_nan=False)
+    write_atomic(Path(out).absolute(), f"{text}\n".encode())
     for line in figures(result):
         print(line)
     return 0
@@ -170,6 +178,7 @@ def bench(root: Path, *, out: str) -> int:
     from extbuild.bench.run import bench as bench_project
 
     _require(out, "bench", "--json", "OUT.json")
+    require_writable(Path(out).absolute())
     return bench_project(load_project(root), Path(out))
 
 

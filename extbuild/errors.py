@@ -18,6 +18,9 @@
     └── ContractError    a pass or stage broke its promise: our bug, keeps its traceback
 """
 
+from collections.abc import Callable
+from functools import partial
+
 
 class ExtbuildError(Exception):
     """Base of everything that extbuild raises on purpose."""
@@ -39,6 +42,10 @@ class UserError(ExtbuildError):
         if do:
             text += f"; {do}"
         super().__init__(text)
+
+    def __reduce__(self) -> tuple[Callable[..., "UserError"], tuple[str, str]]:
+        """Rebuilt from its parts, so that it comes back whole from another process."""
+        return partial(type(self), found=self.found, do=self.do), (self.place, self.wrong)
 
 
 class ConfigError(UserError):

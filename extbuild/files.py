@@ -10,8 +10,9 @@ import hashlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from extbuild.errors import StorageError, UserError
@@ -26,6 +27,15 @@ _REMEDIES = {
     errno.EPERM: ("operation not permitted", "check the permissions of the file and its folder"),
     errno.EROFS: ("the file system is read-only", "build in a writable folder"),
     errno.EIO: ("the device reported an input/output error", "check the disk"),
+}
+# Only where a person chose the path: anywhere else these are bugs of ours.
+_PATH_REMEDIES = {
+    errno.EISDIR: ("is a folder", "name a file in it"),
+    errno.ENOTDIR: ("lies below a file", "name a place in a folder"),
+    errno.EEXIST: ("is a file where a folder is needed", "name a place in a folder"),
+    errno.ENOENT: ("no file can be made there", "name a place in a folder"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+    **_REMEDIES,
 }
 
 
@@ -67,25 +77,39 @@ def human_bytes(count: float) -> str:
 
 def free_bytes(path: Path) -> int:
     """Bytes that can still be written at `path`, or at its nearest folder that exists."""
-    while not path.exists():
+    return shutil.disk_usage(_nearest(path)).free
+
+
+def _nearest(path: Path) -> Path:
+    """`path`, or the nearest folder above it that is there and may be looked into."""
+    while not os.access(path, os.F_OK):
         path = path.parent
-    return shutil.disk_usage(path).free
+    return path
 
 
 @contextmanager
-def storage_errors(place: Path, *, need_bytes: int | None = None) -> Iterator[None]:
+def storage_errors(
+    place: Path,
+    *,
+    need_bytes: int | None = None,
+    remedies: Mapping[int, tuple[str, str]] = _REMEDIES,
+) -> Iterator[None]:
     """Turn an `OSError` that a person can mend into a `StorageError` about `place`."""
     try:
         yield
     except OSError as error:
-        known = _REMEDIES.get(error.errno or 0)
+        known = remedies.get(error.errno or 0)
         if known is None:
             raise
         wrong, remedy = known
-        found = f"{human_bytes(free_bytes(place))} free"
-        if need_bytes is not None:
+        # Where the path itself is wrong, room is not what is lacking.
+        lacks_room = error.errno in _REMEDIES
+        found = f"{human_bytes(free_bytes(place))} free" if lacks_room else ""
+        if lacks_room and need_bytes is not None:
             found += f" where {human_bytes(need_bytes)} are needed"
-        where = error.filename if isinstance(error.filename, str) else str(place)
+        # Of a rename the second name is the one that a person knows; the first is a draft's.
+        names = (error.filename2, error.filename)
+        where = next((name for name in names if isinstance(name, str)), str(place))
         raise StorageError(where, wrong, found=found, do=remedy) from error
 
 
@@ -103,14 +127,31 @@ def require_space(place: Path, need_bytes: int) -> None:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `path` so that a reader sees the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with storage_errors(path, need_bytes=len(data)):
+        with storage_errors(path, need_bytes=len(data), remedies=_PATH_REMEDIES):
+            path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(data)
             draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        # Whatever stopped the writing may stop this too, and is the error to tell.
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a place that :func:`write_atomic` could not write; leaves nothing behind.
+
+    For results of long work, before the work begins.
+    """
+    with storage_errors(path, remedies=_PATH_REMEDIES):
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            with tempfile.TemporaryFile(dir=_nearest(path.parent)):
+                pass
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def remove_tree(directory: Path) -> None:

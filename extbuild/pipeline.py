@@ -41,6 +41,7 @@ from extbuild.files import (
 )
 from extbuild.package.archive import checksums, compressor, packed_parts, write_archive
 from extbuild.package.preflight import check_packed, preflight
+from extbuild.package.verify import verify_archive
 from extbuild.prepare import PreparedModel, prepare, quality
 from extbuild.process import Node, Runner
 from extbuild.progress import Stages
@@ -225,8 +226,7 @@ def _package(
     with stages.stage(f"preflight {target.name}"):
         preflight(bundle)
     with stages.stage(f"package {target.name}"):
-        stem = extension.name.lower().replace(" ", "-")
-        file = dist / target.name / f"{stem}-{project.version}.{target.suffix}"
+        file = dist / target.name / f"{extension.slug}-{project.version}.{target.suffix}"
         package = write_archive(bundle, file)
         check_packed(package)
     return PackageReport(
@@ -268,8 +268,12 @@ def _model_report(model: _Packed) -> ModelReport:
 
 
 def verify(project: Project) -> Mapping[str, int]:
-    """Check the model files of every unpacked package in dist/; bytes checked by browser."""
+    """Check every archive and every unpacked file in dist/; bytes checked by browser.
+
+    Model files are compared with runtime.json, archives with SHA256SUMS, and every other file with
+    the archive of its browser.
+    """
     dist = Workshop(project.root).dist
-    return {
-        target: verify_package(dist / target / "unpacked") for target in project.extension.targets
-    }
+    for target in project.extension.targets:
+        verify_package(dist / target / "unpacked")
+    return {target: verify_archive(dist, target) for target in project.extension.targets}

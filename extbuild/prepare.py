@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from extbuild.artifacts import CompiledModel, CompressedModel, PassReport, QualityMetric
 from extbuild.cache import Cache, Entry, cache_key
+from extbuild.compile.coverage import check_coverage
 from extbuild.compile.ort import compile_for_ort
 from extbuild.compress.run import compress
 from extbuild.config.load import ModelEntry
@@ -30,6 +31,7 @@ _COMPILE_CODE = (
     "extbuild.compress",
     "extbuild.config.recipe",
     "extbuild.ort",
+    "extbuild.prepare",
     "extbuild.source",
 )
 _LIBRARIES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "safetensors", "tokenizers")
@@ -91,6 +93,7 @@ def prepare(entry: ModelEntry, cache: Cache, stages: Stages) -> PreparedModel:
     def make(folder: Path) -> Mapping[str, object]:
         with stages.stage(names[0]):
             source = load_source(entry.source_directory, name, task)
+            check_coverage(name, source.graph)
             require_possible(f"{entry.place}: budget", source.params, entry.recipe.budget)
         with stages.stage(names[1]) as step:
             compressed = compress(source, entry.recipe.passes, step)
@@ -143,7 +146,7 @@ def quality(prepared: PreparedModel, cache: Cache, stages: Stages) -> Mapping[st
             "fixtures": sha256_file(entry.fixtures),
             "settings": dataclasses.asdict(prepared.settings),
         },
-        packages=("extbuild.evaluate", "extbuild.ort"),
+        packages=("extbuild.evaluate", "extbuild.ort", "extbuild.prepare"),
         libraries=_LIBRARIES,
     )
     found = cache.get(key, make)

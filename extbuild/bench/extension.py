@@ -4,22 +4,24 @@ A call goes page -> port -> router -> worker -> ONNX Runtime Web and back; times
 page around it. Every text is new, so no cache answers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from extbuild.bench.rows import Row, row_of
+from extbuild.bench.rows import Sample
 from extbuild.bench.shapes import (
     BATCHES,
-    COLD_RUNS,
     MAX_WORDS,
     PROMPT_SHAPE,
-    TEXT_RUNS,
+    PROMPT_TOKENS,
+    TEXT_TOKENS,
     batch_shape,
-    batch_texts,
+    batches,
+    cold_seeds,
     next_keystroke,
     prompts,
 )
+from extbuild.bench.workload import prompt_of, text_of
 from extbuild.browsers import Browser
 from extbuild.browsers.engine import Call, converse
 from extbuild.config.runtime import CompletionRuntime
@@ -44,16 +46,19 @@ def suggest_call(before: str, *, min_confidence: float, max_words: int) -> Call:
     )
 
 
-def measure_moderation(browser: Browser, name: str, tokenizer: Tokenizer) -> list[Row]:
-    """Time to the first verdict of a stopped extension, and per batch of a running one."""
-    cold = _cold(browser, lambda run: score_call(batch_texts(tokenizer, 1, -1 - run)))
-    rows = [_row("moderation", cold, name, batch_shape(1), "first verdict, cold start")]
+def measure_moderation(
+    browser: Browser, name: str, tokenizer: Tokenizer, turn: int
+) -> list[Sample]:
+    """Time to the first verdict of a stopped extension, and per text of a running one."""
+    calls = [score_call([text_of(tokenizer, TEXT_TOKENS, seed)]) for seed in cold_seeds(turn)]
+    cold = _cold(browser, calls)
+    samples = [_sample("moderation", cold, name, batch_shape(1), "first verdict, cold start")]
     for size in BATCHES:
-        calls = [score_call(batch_texts(tokenizer, size, run)) for run in range(TEXT_RUNS + 1)]
-        _, *timed = converse(browser.driver, calls)  # the first of a shape also plans memory
+        calls = [score_call(texts) for texts in batches(tokenizer, size, turn)]
+        _, *timed = converse(browser.driver, calls)
         per_text = [answer.ms / size for answer in timed]
-        rows.append(_row("moderation", per_text, name, batch_shape(size), "per text"))
-    return rows
+        samples.append(_sample("moderation", per_text, name, batch_shape(size), "per text"))
+    return samples
 
 
 def measure_completion(
@@ -61,8 +66,9 @@ def measure_completion(
     name: str,
     runtime: CompletionRuntime,
     tokenizer: Tokenizer,
+    turn: int,
     steps: Sequence[int],
-) -> list[Row]:
+) -> list[Sample]:
     """Time per suggestion and per token.
 
     ``steps[i]`` is how many times the decoder runs for the i-th prompt when it is asked a second
@@ -74,10 +80,10 @@ def measure_completion(
             before, min_confidence=runtime.min_confidence, max_words=runtime.max_words
         )
 
-    texts = prompts(tokenizer)
-    cold = _cold(browser, lambda run: usual(f"{run} {texts[0]}"))
+    firsts = [usual(prompt_of(tokenizer, PROMPT_TOKENS, seed)) for seed in cold_seeds(turn)]
+    cold = _cold(browser, firsts)
     new, key, token = [], [], []
-    for text, count in zip(texts, steps, strict=True):
+    for text, count in zip(prompts(tokenizer, turn), steps, strict=True):
         endless = suggest_call(text, min_confidence=0.0, max_words=MAX_WORDS)
         first, second, _, again = converse(
             browser.driver,
@@ -87,23 +93,21 @@ def measure_completion(
         key.append(second.ms)
         token.append(again.ms / count)
     return [
-        _row("completion", cold, name, PROMPT_SHAPE, "first suggestion, cold start"),
-        _row("completion", new, name, PROMPT_SHAPE, "suggestion, new prompt"),
-        _row("completion", key, name, PROMPT_SHAPE, "suggestion, one keystroke on"),
-        _row("completion", token, name, PROMPT_SHAPE, "per token"),
+        _sample("completion", cold, name, PROMPT_SHAPE, "first suggestion, cold start"),
+        _sample("completion", new, name, PROMPT_SHAPE, "suggestion, new prompt"),
+        _sample("completion", key, name, PROMPT_SHAPE, "suggestion, one keystroke on"),
+        _sample("completion", token, name, PROMPT_SHAPE, "per token"),
     ]
 
 
-def _cold(browser: Browser, call: Callable[[int], Call]) -> list[float]:
+def _cold(browser: Browser, calls: Sequence[Call]) -> list[float]:
     """Milliseconds from asking an extension whose background was ended, models and all."""
     times = []
-    for run in range(COLD_RUNS):
+    for call in calls:
         browser.stop_background()
-        times.append(converse(browser.driver, [call(run)])[0].ms)
+        times.append(converse(browser.driver, [call])[0].ms)
     return times
 
 
-def _row(subject: str, values: Sequence[float], name: str, shape: str, metric: str) -> Row:
-    return row_of(
-        values, subject=subject, peer="extension", shape=shape, metric=metric, browser=name
-    )
+def _sample(subject: str, values: Sequence[float], name: str, shape: str, metric: str) -> Sample:
+    return Sample(subject, "extension", shape, metric, tuple(values), name)

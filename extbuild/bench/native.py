@@ -14,21 +14,20 @@ from typing import Self
 from tokenizers import Tokenizer
 
 from extbuild.artifacts import CompiledModel
-from extbuild.bench.rows import Row, row_of
+from extbuild.bench.rows import Sample
 from extbuild.bench.shapes import (
     BATCHES,
     MAX_WORDS,
     PROMPT_SHAPE,
-    TEXT_RUNS,
     batch_shape,
-    batch_texts,
+    batches,
     next_keystroke,
     prompts,
 )
 from extbuild.config.runtime import CompletionRuntime, ModerationRuntime
 from extbuild.evaluate.moderation import decide, plan_batches
 from extbuild.evaluate.session import DecoderSession, EncoderSession, Float32
-from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
+from extbuild.evaluate.settings import settings_from_runtime
 from extbuild.evaluate.suggest import Limits, Parts, suggest
 from extbuild.evaluate.vocabulary import token_vocabulary
 
@@ -41,10 +40,11 @@ def tokenizer_of(compiled: CompiledModel) -> Tokenizer:
     return tokenizer
 
 
-def measure_moderation(runtime: ModerationRuntime, compiled: CompiledModel) -> list[Row]:
+def measure_moderation(
+    runtime: ModerationRuntime, compiled: CompiledModel, turn: int
+) -> list[Sample]:
     """Time per text in batches of each size, cut up as the extension does."""
-    values = {name: value for name, value in runtime if name != "files"}
-    settings = ModerationSettings(**values)
+    settings = settings_from_runtime(runtime)
     tokenizer = tokenizer_of(compiled)
     session = EncoderSession(compiled, settings.pad_id, exact=False)
 
@@ -54,12 +54,11 @@ def measure_moderation(runtime: ModerationRuntime, compiled: CompiledModel) -> l
             for logits in session.logits([ids[index] for index in batch]):
                 decide(logits, settings)
 
-    rows = []
+    samples = []
     for size in BATCHES:
-        batches = [batch_texts(tokenizer, size, run) for run in range(TEXT_RUNS + 1)]
-        _, *timed = [_ms(partial(score, texts)) / size for texts in batches]
-        rows.append(_row("moderation", timed, batch_shape(size), "per text"))
-    return rows
+        _, *timed = [_ms(partial(score, texts)) / size for texts in batches(tokenizer, size, turn)]
+        samples.append(_sample("moderation", timed, batch_shape(size), "per text"))
+    return samples
 
 
 @dataclass
@@ -91,7 +90,7 @@ class Engine:
     @classmethod
     def open(cls, runtime: CompletionRuntime, compiled: CompiledModel, *, exact: bool) -> Self:
         """``endless``: ended by nothing but ``max_new_tokens`` and the end of the text."""
-        settings = CompletionSettings(**{name: value for name, value in runtime if name != "files"})
+        settings = settings_from_runtime(runtime)
         tokenizer = tokenizer_of(compiled)
         decoder = Counting(DecoderSession(compiled, settings, exact=exact))
         parts = Parts(
@@ -112,29 +111,31 @@ class Engine:
         return self.decoder.steps - before
 
 
-def measure_completion(runtime: CompletionRuntime, compiled: CompiledModel) -> list[Row]:
+def measure_completion(
+    runtime: CompletionRuntime, compiled: CompiledModel, turn: int
+) -> list[Sample]:
     """Time per suggestion and per token."""
     engine = Engine.open(runtime, compiled, exact=False)
     new, key, token = [], [], []
-    for text in prompts(tokenizer_of(compiled)):
+    for text in prompts(tokenizer_of(compiled), turn):
         new.append(_ms(partial(suggest, text, "", engine.usual, engine.parts)))
         key.append(_ms(partial(suggest, next_keystroke(text), "", engine.usual, engine.parts)))
         steps = engine.steps_again(text)
         token.append(_ms(partial(suggest, text, "", engine.endless, engine.parts)) / steps)
     return [
-        _row("completion", new, PROMPT_SHAPE, "suggestion, new prompt"),
-        _row("completion", key, PROMPT_SHAPE, "suggestion, one keystroke on"),
-        _row("completion", token, PROMPT_SHAPE, "per token"),
+        _sample("completion", new, PROMPT_SHAPE, "suggestion, new prompt"),
+        _sample("completion", key, PROMPT_SHAPE, "suggestion, one keystroke on"),
+        _sample("completion", token, PROMPT_SHAPE, "per token"),
     ]
 
 
-def count_steps(runtime: CompletionRuntime, compiled: CompiledModel) -> list[int]:
+def count_steps(runtime: CompletionRuntime, compiled: CompiledModel, turn: int) -> list[int]:
     """The extension's decoder steps per prompt, asked a second time with a confidence of 0.
 
     From the exact kernels, which choose the tokens that the extension chooses.
     """
     engine = Engine.open(runtime, compiled, exact=True)
-    return [engine.steps_again(text) for text in prompts(tokenizer_of(compiled))]
+    return [engine.steps_again(text) for text in prompts(tokenizer_of(compiled), turn)]
 
 
 def _ms(work: Callable[[], object]) -> float:
@@ -143,5 +144,5 @@ def _ms(work: Callable[[], object]) -> float:
     return (perf_counter() - started) * 1000
 
 
-def _row(subject: str, values: Sequence[float], shape: str, metric: str) -> Row:
-    return row_of(values, subject=subject, peer="onnxruntime", shape=shape, metric=metric)
+def _sample(subject: str, values: Sequence[float], shape: str, metric: str) -> Sample:
+    return Sample(subject, "onnxruntime", shape, metric, tuple(values))

@@ -43,17 +43,28 @@ class Ratio:
         return None if self.goal is None else self.value <= self.goal
 
 
-def row_of(
-    values: Sequence[float],
-    *,
-    subject: str,
-    peer: Peer,
-    shape: str,
-    metric: str,
-    browser: str | None = None,
-) -> Row:
-    """A row of milliseconds from measurements made on one thread."""
-    return Row(subject, peer, shape, metric, "ms", median(values), len(values), 1, browser)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Milliseconds of one thing, measured in one round on one thread; fields as in ``Row``."""
+
+    subject: str
+    peer: Peer
+    shape: str
+    metric: str
+    values: tuple[float, ...]
+    browser: str | None = None
+
+
+def rows_of(samples: Sequence[Sample]) -> list[Row]:
+    """One row for each thing, over the measurements of all rounds together."""
+    values: dict[tuple[str, Peer, str, str, str | None], list[float]] = {}
+    for one in samples:
+        thing = (one.subject, one.peer, one.shape, one.metric, one.browser)
+        values.setdefault(thing, []).extend(one.values)
+    return [
+        Row(subject, peer, shape, metric, "ms", median(measured), len(measured), 1, browser)
+        for (subject, peer, shape, metric, browser), measured in values.items()
+    ]
 
 
 def ratio_name(row: Row) -> str:
@@ -65,7 +76,8 @@ def ratio_name(row: Row) -> str:
 def ratios_of(rows: Sequence[Row], goals: Mapping[str, float]) -> tuple[Ratio, ...]:
     """One ratio for each extension row that has a native row of the same subject, shape, metric.
 
-    Both come from one run on one machine, so its load and speed cancel out. ``goals`` are by name.
+    Both were measured in turns on one machine, so its load and speed cancel out.
+    ``goals`` are by name.
     """
     native = {
         (row.subject, row.shape, row.metric): row.median

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from extbuild.bench import extension, native
 from extbuild.bench.packed import Packed, read_packed
-from extbuild.bench.rows import Row, as_json, ratios_of
+from extbuild.bench.rows import Row, Sample, as_json, ratios_of, rows_of
+from extbuild.bench.shapes import ROUNDS
 from extbuild.bench.table import bench_table
 from extbuild.browsers import Browser, find_programs, start
 from extbuild.browsers.engine import SILENT_PAGE
@@ -29,17 +31,34 @@ def bench(project: Project, out: Path) -> int:
     dist = project.root / "dist"
     archives = {target: _archive(dist / target) for target in project.extension.targets}
     packed = read_packed(dist / next(iter(archives)) / "unpacked")
-    console.print("native ONNX Runtime …")
-    rows = _native(packed)
-    for target, archive in archives.items():
-        console.print(f"{target} …")
-        with start(target, find_programs(target, ThisMachine(run)), [archive]) as browser:
-            rows += _browser(browser, archive, packed)
+    sizes = list[Row]()
+    samples = list[Sample]()
+    with ExitStack() as stack:
+        browsers = {}
+        for target, archive in archives.items():
+            programs = find_programs(target, ThisMachine(run))
+            browser = stack.enter_context(start(target, programs, [archive]))
+            name = f"{target} {_major_version(browser.driver.capabilities)}"
+            browser.driver.set_script_timeout(SCRIPT_DEADLINE_S)
+            browser.driver.get(browser.url(SILENT_PAGE))
+            browsers[name] = browser
+            sizes.append(_size(archive, name))
+        for turn in range(ROUNDS):
+            console.print(f"round {turn + 1} of {ROUNDS} …")
+            samples += _native(packed, turn)
+            for name, browser in browsers.items():
+                samples += _browser(browser, name, packed, turn)
+    rows = [*rows_of(samples), *sizes]
     ratios = ratios_of(rows, GOALS)
     console.print(bench_table(rows, ratios))
-    text = json.dumps(as_json(rows, ratios), indent=1)
+    text = json.dumps(as_json(rows, ratios), indent=1, allow_nan=False)
     write_atomic(out.absolute(), f"{text}\n".encode())
     return 1 if any(ratio.passed is False for ratio in ratios) else 0
+
+
+def _size(archive: Path, browser: str) -> Row:
+    size = archive.stat().st_size
+    return Row("package", "extension", "archive", "size", "bytes", size, 1, None, browser)
 
 
 def _archive(directory: Path) -> Path:
@@ -59,24 +78,26 @@ def _major_version(capabilities: Mapping[str, object]) -> str:
     return str(capabilities["browserVersion"]).partition(".")[0]
 
 
-def _native(packed: Packed) -> list[Row]:
+def _native(packed: Packed, turn: int) -> list[Sample]:
     moderation, completion = packed.moderation, packed.completion
-    rows = native.measure_moderation(*moderation) if moderation else []
-    return rows + (native.measure_completion(*completion) if completion else [])
+    samples = native.measure_moderation(*moderation, turn) if moderation else []
+    return samples + (native.measure_completion(*completion, turn) if completion else [])
 
 
-def _browser(browser: Browser, archive: Path, packed: Packed) -> list[Row]:
-    driver = browser.driver
-    driver.set_script_timeout(SCRIPT_DEADLINE_S)
-    driver.get(browser.url(SILENT_PAGE))
-    name = f"{browser.target} {_major_version(driver.capabilities)}"
-    size = archive.stat().st_size
-    rows = [Row("package", "extension", "archive", "size", "bytes", size, 1, None, name)]
+def _browser(browser: Browser, name: str, packed: Packed, turn: int) -> list[Sample]:
+    samples = list[Sample]()
     if packed.moderation:
         _, compiled = packed.moderation
-        rows += extension.measure_moderation(browser, name, native.tokenizer_of(compiled))
+        tokenizer = native.tokenizer_of(compiled)
+        samples += extension.measure_moderation(browser, name, tokenizer, turn)
     if packed.completion:
         runtime, compiled = packed.completion
-        tokenizer, steps = native.tokenizer_of(compiled), native.count_steps(runtime, compiled)
-        rows += extension.measure_completion(browser, name, runtime, tokenizer, steps)
-    return rows
+        samples += extension.measure_completion(
+            browser,
+            name,
+            runtime,
+            native.tokenizer_of(compiled),
+            turn,
+            native.count_steps(runtime, compiled, turn),
+        )
+    return samples

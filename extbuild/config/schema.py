@@ -1,8 +1,10 @@
 """``[tool.extbuild]`` in pyproject.toml: the extension, its models and its browsers."""
 
+import re
+from collections import Counter
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from extbuild.artifacts import TargetName
 from extbuild.config.runtime import Frozen
@@ -13,6 +15,23 @@ _MIB = 1024 * _KIB
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _gives_file_name(name: str) -> str:
+    if not _slug(name):
+        raise ValueError("needs a letter of a to z or a digit, for the names of the archives")
+    return name
+
+
+def _once_each(targets: tuple[TargetName, ...]) -> tuple[TargetName, ...]:
+    for target, count in Counter(targets).items():
+        if count > 1:
+            raise ValueError(f"must name each browser once, {target!r} stands there {count} times")
+    return targets
+
+
 class ExtensionConfig(Frozen):
     """What is built. The version is ``[project].version``, so that a release has one number.
 
@@ -21,13 +40,18 @@ class ExtensionConfig(Frozen):
     ``description`` is shown by browsers and stores, which cut it at 132 characters.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=45)]
+    name: Annotated[str, Field(min_length=1, max_length=45), AfterValidator(_gives_file_name)]
     description: Annotated[str, Field(min_length=1, max_length=132)]
     models: Annotated[tuple[Name, ...], Field(min_length=1)]
-    targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
+    targets: Annotated[tuple[TargetName, ...], Field(min_length=1), AfterValidator(_once_each)]
     max_shard_bytes: Annotated[int, Field(ge=64 * _KIB, le=100 * _MIB)]
     firefox_id: Annotated[
         str, Field(pattern=r"^([A-Za-z0-9._-]*@[A-Za-z0-9._-]+|\{[0-9a-fA-F-]{36}\})$")
     ]
     chrome_min_version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}$")]
     firefox_min_version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]
+
+    @property
+    def slug(self) -> str:
+        """The name as it begins the archives' file names: ``Side & Light`` is ``side-light``."""
+        return _slug(self.name)

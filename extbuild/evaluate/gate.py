@@ -23,8 +23,8 @@ def judge(
 ) -> dict[str, QualityMetric]:
     """Every metric against its gate, in the order of ``before``.
 
-    A figure that is not a number passes no gate. ConfigError for a gate on a metric that was not
-    measured.
+    A figure that is not finite fails, with or without a gate. ConfigError for a gate on a metric
+    that was not measured.
     """
     for name in gates:
         if name not in before or name not in after:
@@ -43,9 +43,10 @@ def judge(
 def require_quality(place: str, metrics: Mapping[str, QualityMetric]) -> None:
     """QualityError that names every failed metric with before, after and gate."""
     failed = [
-        f"{name} {metric.after:.4f} after {metric.before:.4f} (gate {metric.gate:.4f})"
+        f"{name} {metric.after:.4f} after {metric.before:.4f} "
+        f"({'no gate' if metric.gate is None else f'gate {metric.gate:.4f}'})"
         for name, metric in metrics.items()
-        if not metric.passed and metric.gate is not None
+        if not metric.passed
     ]
     if failed:
         raise QualityError(
@@ -77,6 +78,6 @@ def _judged(before: float, after: float, gate: Gate | None) -> QualityMetric:
     elif gate is not None and gate.max_rise is not None:
         limit = before + gate.max_rise
         passed = after <= limit + TOLERANCE
-    if limit is not None and math.isnan(after):
+    if not (math.isfinite(before) and math.isfinite(after)):
         passed = False
     return QualityMetric(before, after, limit, passed)

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from extbuild.artifacts import CompiledModel
 from extbuild.evaluate.metrics import Interval, mean_defined, roc_auc, wilson_interval
 from extbuild.evaluate.rows import Row
-from extbuild.evaluate.session import EncoderSession
+from extbuild.evaluate.session import EncoderSession, require_finite
 from extbuild.evaluate.settings import ModerationSettings
 from extbuild.evaluate.unicode import count_latin_letters, is_letter, well_formed
 
@@ -74,7 +74,10 @@ def classify(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> list[Verdict]:
-    """A verdict for each text, in order; ``progress`` counts the parts of all texts."""
+    """A verdict for each text, in order; ``progress`` counts the parts of all texts.
+
+    QualityError if the model gives logits that are not finite.
+    """
     tokenizer = Tokenizer.from_str(compiled.tokenizer_json.decode("utf-8"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -89,7 +92,9 @@ def classify(
     done = 0
     for batch in plan_batches([len(part) for _, part in parts], settings.batch_tokens):
         rows = [parts[at] for at in batch]
-        for (index, _), values in zip(rows, session.logits([row for _, row in rows]), strict=True):
+        found = session.logits([row for _, row in rows])
+        require_finite(compiled.name, found)
+        for (index, _), values in zip(rows, found, strict=True):
             logits[index] = np.maximum(logits[index], values)
         done += len(batch)
         if progress is not None:

@@ -9,12 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extbuild.artifacts import CompiledModel
+from extbuild.errors import QualityError
 from extbuild.evaluate.settings import CompletionSettings
 from extbuild.ort import Session
 
 Float32 = NDArray[np.float32]
 PREFILL_TOKENS = 64
 """Prompts are read in pieces of this many tokens, as in the extension, where keys may interrupt."""
+
+
+def require_finite(name: str, logits: Float32) -> None:
+    """QualityError where the model called ``name`` gave NaN or infinity: no figure means anything.
+
+    Not part of a session's run, which is timed.
+    """
+    if not np.isfinite(logits).all():
+        raise QualityError(
+            f"{name}: logits",
+            "must be finite numbers",
+            found=str(logits[~np.isfinite(logits)][0]),
+            do="choose milder passes (float16 ends at 65504), or train the model again",
+        )
 
 
 class EncoderSession:
@@ -51,6 +66,7 @@ class DecoderSession:
     ) -> None:
         self._session = Session(compiled.graph, compiled.weights, threads=threads, exact=exact)
         self._settings = settings
+        self._name = compiled.name
         self._names = [
             f"past_key_values.{layer}.{kind}"
             for layer in range(settings.layers)
@@ -84,9 +100,11 @@ class DecoderSession:
     def logits_from(self, ids: Sequence[int], first: int) -> Float32:
         """Logits ``(len(ids) - first, vocab)`` after ``ids[first]`` and each later one.
 
-        ``ids`` are a text of their own: the growing text is not touched.
+        ``ids`` are a text of their own: the growing text is not touched. QualityError if any of
+        the logits is not finite.
         """
         whole: Float32 = self._run(ids, range(first, len(ids)), 0, self._empty())[0][0]
+        require_finite(self._name, whole)
         return whole
 
     def _run(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import overload
 
 from extbuild.config.recipe import CompletionPolicy, ModerationPolicy
 from extbuild.config.runtime import CompletionRuntime, ModerationRuntime
@@ -92,6 +93,10 @@ def completion_settings(
     )
 
 
+@overload
+def settings_from_runtime(runtime: ModerationRuntime) -> ModerationSettings: ...
+@overload
+def settings_from_runtime(runtime: CompletionRuntime) -> CompletionSettings: ...
 def settings_from_runtime(runtime: ModerationRuntime | CompletionRuntime) -> Settings:
     """The settings of a model as it was packed."""
     values = {name: value for name, value in runtime if name != "files"}

@@ -43,8 +43,21 @@ INERT_URLS: Mapping[str, str] = {
 They are compared as a whole, so ``http://www.w3.org/2000/svg/x.js`` is refused.
 """
 
-_DYNAMIC_CODE = re.compile(r"(?<![\w$.])(?:eval\s*\(|(?:new\s+)?Function\s*\()")
-_CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)")
+# A string of a scheme alone waits for a host to be added; one that begins with // brings the host
+# and takes the scheme of the page.
+_PART_OF_URL = re.compile(
+    r"[\"'`](?:(?:https?|wss?|ftp):/{0,2}[\"'`]|//[\w\[$][^\s\"'`<>\\)]*)", re.IGNORECASE
+)
+# By name, by way of the global object, and as a value: (0, eval)(…).
+_DYNAMIC_CODE = re.compile(
+    r"(?<![\w$.])(?:eval\s*\(|(?:new\s+)?Function\s*\()"
+    r"|\b(?:window|globalThis|self|global|top|parent|frames)\s*(?:\?\.|\.)\s*(?:eval|Function)\b"
+    r"|\[\s*[\"'`](?:eval|Function)[\"'`]\s*\]"
+    r"|\(\s*\d+\s*,\s*(?:[\w$]+\.)*(?:eval|Function)\s*\)"
+)
+_CSS_URL = re.compile(
+    r"(?:url\(\s*['\"]?|@import\s*['\"])([^'\")]+)(?:['\"]?\s*\)|['\"])", re.IGNORECASE
+)
 _SECRETS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "an access key of AWS": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
@@ -99,7 +112,7 @@ def _models_are_whole(bundle: Bundle) -> None:
 
 def _nothing_is_remote(bundle: Bundle) -> None:
     for file, text in _texts(bundle, _LOADING):
-        for found in _URL.finditer(text):
+        for found in (*_URL.finditer(text), *_PART_OF_URL.finditer(text)):
             if found[0] not in INERT_URLS:
                 raise PackageError(
                     f"{bundle.target}: {file}",
@@ -108,6 +121,24 @@ def _nothing_is_remote(bundle: Bundle) -> None:
                     do="load it from the package, or list it in extbuild/package/preflight.py with "
                     "the reason why nothing fetches it",
                 )
+
+
+def _manifest_stays_at_home(bundle: Bundle) -> None:
+    """No update from elsewhere, no web page that may talk to the extension, no remote source.
+
+    Patterns of pages (``matches``, ``host_permissions``) are addresses too, and no one loads them.
+    """
+    manifest = _read_json(bundle, "manifest.json")
+    for key, value in _values(manifest):
+        name = key.rpartition(".")[2]
+        policy = key.startswith("content_security_policy") and isinstance(value, str)
+        if name in ("update_url", "externally_connectable") or (policy and _URL.search(str(value))):
+            raise PackageError(
+                f"{bundle.target}: manifest.json: {key}",
+                "a package must not name remote addresses",
+                found=repr(value)[:80],
+                do="remove it",
+            )
 
 
 def _pages_obey_the_policy(bundle: Bundle) -> None:
@@ -173,6 +204,7 @@ RULES: tuple[Callable[[Bundle], None], ...] = (
     _messages_are_defined,
     _models_are_whole,
     _nothing_is_remote,
+    _manifest_stays_at_home,
     _pages_obey_the_policy,
     _no_dynamic_code,
     _no_secrets,
@@ -220,20 +252,24 @@ def manifest_paths(manifest: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """(key, path) for every value of a manifest that is a file of the package."""
     files = re.compile(r"\.(?:js|mjs|css|html|png|svg|json|wasm)$")
 
-    def walk(key: str, value: object) -> Iterator[tuple[str, str]]:
-        match value:
-            case str() if files.search(value):
-                yield key, value.removeprefix("/")
-            case dict():
-                for name, inner in value.items():
-                    yield from walk(f"{key}.{name}" if key else name, inner)
-            case list():
-                for index, inner in enumerate(value):
-                    yield from walk(f"{key}[{index}]", inner)
-
-    yield from walk("", manifest)
+    for key, value in _values(manifest):
+        if isinstance(value, str) and files.search(value):
+            yield key, value.removeprefix("/")
     if "default_locale" in manifest:
         yield "default_locale", f"_locales/{manifest['default_locale']}/messages.json"
+
+
+def _values(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """(key, value) of everything inside a JSON value, at any depth: ``icons.16``, ``js[0]``."""
+    if isinstance(value, Mapping):
+        inside = [(f"{key}.{name}" if key else str(name), inner) for name, inner in value.items()]
+    elif isinstance(value, list):
+        inside = [(f"{key}[{index}]", inner) for index, inner in enumerate(value)]
+    else:
+        return
+    for name, inner in inside:
+        yield name, inner
+        yield from _values(inner, name)
 
 
 def _resolve(page: str, link: str) -> str:

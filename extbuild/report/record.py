@@ -75,7 +75,7 @@ def report_json(report: BuildReport) -> str:
         "stages": [dataclasses.asdict(stage) for stage in report.stages],
         "tools": report.tools,
     }
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _model(model: ModelReport) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +20,6 @@ from extbuild.source.safetensors_file import StoredTensor, read_header
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-FAMILIES: dict[str, Task] = {
-    "BertForSequenceClassification": "moderation",
-    "LlamaForCausalLM": "completion",
-}
 IGNORED_SUFFIXES = (".position_ids", ".rotary_emb.inv_freq")
 """Buffers that old versions of transformers stored beside the weights."""
 
@@ -102,19 +98,13 @@ class Built:
 
 def build_graph(files: list[Path], config: ModelConfig, task: Task) -> Built:
     """The ONNX graph of a checkpoint."""
-    family = _family(config, task)
+    build = _builder(config, task)
     tensors: dict[str, StoredTensor] = {}
     for file in files:
         tensors.update(read_header(file))
     checkpoint = Checkpoint(str(files[0]), tensors)
     rows = config.whole("vocab_size")
-    if family == "BertForSequenceClassification":
-        graph = build_bert(_bert_shape(config), checkpoint.take)
-    else:
-        shape = _llama_shape(config)
-        graph = build_llama(shape, checkpoint.take)
-        if shape.tied:
-            _check_tied_head(checkpoint, shape)
+    graph = build(config, checkpoint)
     leftovers = checkpoint.leftovers()
     if leftovers:
         raise SourceError(
@@ -126,7 +116,27 @@ def build_graph(files: list[Path], config: ModelConfig, task: Task) -> Built:
     return Built(graph, rows, checkpoint.params())
 
 
-def _family(config: ModelConfig, task: Task) -> str:
+def _bert(config: ModelConfig, checkpoint: Checkpoint) -> ir.Model:
+    return build_bert(_bert_shape(config), checkpoint.take)
+
+
+def _llama(config: ModelConfig, checkpoint: Checkpoint) -> ir.Model:
+    shape = _llama_shape(config)
+    graph = build_llama(shape, checkpoint.take)
+    if shape.tied:
+        _check_tied_head(checkpoint, shape)
+    return graph
+
+
+Builder = Callable[[ModelConfig, Checkpoint], ir.Model]
+FAMILIES: Mapping[str, tuple[Task, Builder]] = {
+    "BertForSequenceClassification": ("moderation", _bert),
+    "LlamaForCausalLM": ("completion", _llama),
+}
+"""What a family in config.json's ``architectures`` is for, and what makes its graph."""
+
+
+def _builder(config: ModelConfig, task: Task) -> Builder:
     named = config.values.get("architectures")
     if not isinstance(named, list) or len(named) != 1:
         raise config.wrong("architectures", "must name one architecture", named)
@@ -140,11 +150,12 @@ def _family(config: ModelConfig, task: Task) -> str:
             family,
             f"{hint}export the model as model.onnx",
         )
-    if FAMILIES[family] != task:
+    fits, builder = FAMILIES[family]
+    if fits != task:
         raise config.wrong(
             "architectures", f"must fit the recipe's task {task}", family, "change one of the two"
         )
-    return family
+    return builder
 
 
 def _bert_shape(config: ModelConfig) -> BertShape:

@@ -1,6 +1,5 @@
 """From a model directory to a :class:`SourceModel`, with every contradiction named."""
 
-import hashlib
 from pathlib import Path
 
 import onnx_ir as ir
@@ -41,7 +40,6 @@ def load_source(directory: Path, name: str, task: Task) -> SourceModel:
         config=config.values,
         params=built.params,
         source_bytes=sum(file.stat().st_size for file in files),
-        sha256=_digest([*files, directory / "config.json", directory / "tokenizer.json"]),
     )
 
 
@@ -84,12 +82,3 @@ def _params(graph: ir.Model) -> int:
         for tensor in tensors
         if tensor is not None and tensor.dtype.is_floating_point() and tensor.size > 1
     )
-
-
-def _digest(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

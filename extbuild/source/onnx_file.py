@@ -8,6 +8,7 @@ inside the graph, since one text is one segment. Everything else must be as ARCH
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
@@ -18,11 +19,16 @@ from extbuild.source.config_json import ModelConfig
 ONNX_FILE = "model.onnx"
 CONVENTIONS = 'see "Graph conventions" in ARCHITECTURE.md'
 
+Dims = tuple[str | int, ...]
+"""A shape by its conventions: a name is a size that the graph must leave open."""
+IDS: Dims = ("batch", "seq")
+ENCODER_INPUTS = ("input_ids", "attention_mask")
+
 
 def read_onnx(file: Path) -> tuple[ir.Model, list[Path]]:
     """The graph with all its weights in memory, and its external data files, sorted.
 
-    SourceError if a file is damaged or missing.
+    SourceError if a file is damaged or missing, or if the graph is no valid one.
     """
     try:
         model = ir.load(file)
@@ -44,14 +50,19 @@ def read_onnx(file: Path) -> tuple[ir.Model, list[Path]]:
                 do="copy the file again",
             )
     data_files = sorted({file.parent / tensor.location for tensor in tensors})
-    return ir.external_data.load_to_model(model), data_files
+    whole = ir.external_data.load_to_model(model)
+    _require_valid(file, whole)
+    return whole, data_files
 
 
 def adopt(file: Path, model: ir.Model, config: ModelConfig, task: Task) -> None:
     """Check a freshly read graph against the conventions and settle token types, in place."""
     if task == "moderation":
+        for value in model.graph.inputs:
+            if value.name in (*ENCODER_INPUTS, "token_type_ids"):
+                _require_type(file, value, ir.DataType.INT64, IDS)
         _replace_token_types(model)
-        _require_names(file, "input", model.graph.inputs, ("input_ids", "attention_mask"))
+        _require_names(file, "input", model.graph.inputs, ENCODER_INPUTS)
         _require_names(file, "output", model.graph.outputs, ("logits",))
         _require_labels(file, model, len(config.labels()))
         return
@@ -61,6 +72,16 @@ def adopt(file: Path, model: ir.Model, config: ModelConfig, task: Task) -> None:
     inputs = ("input_ids", "position_ids", "logits_index", *past)
     _require_names(file, "input", model.graph.inputs, inputs)
     _require_names(file, "output", model.graph.outputs, ("logits", *present))
+    heads = config.whole("num_attention_heads")
+    head_dim = config.whole("head_dim", default=max(config.whole("hidden_size") // heads, 1))
+    cache: Dims = ("batch", config.whole("num_key_value_heads", default=heads), "past", head_dim)
+    dims: dict[str, Dims] = {"input_ids": IDS, "position_ids": IDS, "logits_index": ("n",)}
+    for value in model.graph.inputs:
+        wanted = dims.get(value.name or "")
+        if wanted is None:
+            _require_type(file, value, ir.DataType.FLOAT, cache)
+        else:
+            _require_type(file, value, ir.DataType.INT64, wanted)
 
 
 def embedding_rows(file: Path, model: ir.Model) -> int:
@@ -106,6 +127,41 @@ def _replace_token_types(model: ir.Model) -> None:
             graph.insert_before(graph[position], node)
     types.replace_all_uses_with(zeros.outputs[0])
     graph.inputs.remove(types)
+
+
+def _require_valid(file: Path, model: ir.Model) -> None:
+    """The checks of compress/contract.py, here on what a person brought and not on our own work."""
+    try:
+        proto = ir.to_proto(model)
+        onnx.checker.check_model(proto)
+        onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        raise SourceError(
+            str(file),
+            "must be a valid ONNX graph",
+            found=_in_one_line(str(error)),
+            do="export the model again with opset 21 or lower",
+        ) from error
+
+
+def _in_one_line(message: str) -> str:
+    """The complaint, and the node that the checker names below it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join([*lines[:1], *(line for line in lines[1:] if line.startswith("==> Context"))])
+
+
+def _require_type(file: Path, value: ir.Value, dtype: ir.DataType, dims: Dims) -> None:
+    found = () if value.shape is None else tuple(value.shape)
+    fits = len(found) == len(dims) and not any(
+        isinstance(size, int) and size != wanted for size, wanted in zip(found, dims, strict=True)
+    )
+    if value.dtype != dtype or not fits:
+        raise SourceError(
+            f"{file}: {value.name}",
+            f"must be {dtype} of the shape ({', '.join(map(str, dims))}), named sizes left open",
+            found=f"{value.dtype} of the shape {value.shape}",
+            do=f"export it with dynamic axes, beside its own config.json; {CONVENTIONS}",
+        )
 
 
 def _require_names(file: Path, kind: str, values: Sequence[ir.Value], names: Sequence[str]) -> None:

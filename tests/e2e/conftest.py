@@ -2,13 +2,14 @@
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from extbuild.artifacts import TargetName
-from extbuild.browsers import Browser, ColourScheme, Programs, find_programs, start
+from extbuild.browsers import Browser, Programs, find_programs, start
 from extbuild.browsers.programs import ThisMachine
 from extbuild.config.load import load_project
 from extbuild.config.runtime import Runtime
@@ -16,15 +17,11 @@ from extbuild.pipeline import Tools, build
 from extbuild.process import find_node, run
 from extbuild.progress import Silent, Stages
 from tests.e2e.harness.desk import Desk
+from tests.e2e.harness.screens import Shot, take
 from tests.e2e.harness.server import Site, serve_site
-from tests.e2e.harness.waiting import until
 
 SCRIPT_DEADLINE_S = 60
-SCHEMES: tuple[ColourScheme, ...] = ("light", "dark")
-
-AT_REST = "return document.getAnimations().every(({ playState }) => playState !== 'running')"
-
-Shot = Callable[[str], None]
+WINDOW_PX = (1100, 800)
 
 
 @pytest.fixture(scope="session")
@@ -82,11 +79,15 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def tab(browser: Browser, desk: Desk) -> Iterator[WebDriver]:
-    """The driver, in a new tab of a browser whose extension nobody has configured."""
+    """The driver, in a new tab of a browser whose extension nobody has configured.
+
+    What a test did to the window, the colours or the settings ends with it.
+    """
     driver = browser.driver
     desk.forget_settings()
     home = driver.current_window_handle
     browser.new_tab()
+    driver.set_window_size(*WINDOW_PX)
     browser.prefer_colours("light")
     yield driver
     for handle in driver.window_handles:
@@ -101,12 +102,4 @@ def shot(root: Path, browser: Browser) -> Shot:
     """Stores what is seen now, in both colour schemes, for people to look at."""
     folder = root / ".extbuild" / "screenshots" / browser.target
     folder.mkdir(parents=True, exist_ok=True)
-    driver = browser.driver
-
-    def take(name: str) -> None:
-        for scheme in reversed(SCHEMES):  # light last, which is what tests go on with
-            browser.prefer_colours(scheme)
-            until(driver, "nothing moves", lambda: driver.execute_script(AT_REST))
-            assert driver.save_screenshot(str(folder / f"{name}-{scheme}.png"))
-
-    return take
+    return partial(take, browser, folder)

@@ -9,18 +9,38 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from extbuild.browsers.engine import Call
 from extbuild.config.runtime import Runtime
-from tests.e2e.cases import IN_A_WORD, PROMPTS
-from tests.e2e.conftest import Shot
+from tests.e2e.cases import HARMFUL, IN_A_WORD, PROMPTS
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.ghosts import content, ghost_text, wait_ghost, wait_no_ghost, write
+from tests.e2e.harness.layers import layers
 from tests.e2e.harness.pages import page
+from tests.e2e.harness.screens import Shot
 from tests.e2e.harness.server import Site
-from tests.e2e.harness.veils import by_id, press
+from tests.e2e.harness.veils import by_id, press, wait_veiled
 from tests.e2e.harness.waiting import never, until
 
 FIELDS = ("textarea", "contenteditable", "input")
-PRIVATE = ("password", "shown-password", "card", "card-name")
+PRIVATE = ("password", "shown-password", "card", "late", "card-name")
 PROMPT = PROMPTS[0]
+
+# Two fields and a password in one shadow root: outside of it, the focus stays on the host.
+COMPONENT = """
+const host = document.createElement("div");
+host.id = "host";
+host.attachShadow({ mode: "open" }).innerHTML = `
+  <style>textarea { display: block; height: 60px; width: 640px; }</style>
+  <textarea id="first"></textarea><textarea id="second"></textarea>
+  <input id="secret" type="password">`;
+document.body.prepend(host);
+"""
+
+REWRITE = "document.open(); document.write(arguments[0]); document.close();"
+
+SHOW_PASSWORD = """
+const field = document.getElementById("password");
+field.type = "text";
+field.focus();
+"""
 
 
 @pytest.fixture
@@ -137,3 +157,36 @@ def test_nothing_is_offered_where_secrets_are_typed(letter: WebDriver, field: st
     by_id(letter, field).send_keys(PROMPTS[1])
     wait_no_ghost(letter)
     never(letter, f"ghost text in {field}", lambda: ghost_text(letter), max(1.0, 3 * usual_s))
+
+
+def test_in_a_component_the_field_that_is_written_in_gets_the_ghost_text(letter: WebDriver) -> None:
+    letter.execute_script(COMPONENT)
+    first, second = by_id(letter, "host>first"), by_id(letter, "host>second")
+    write(letter, first, PROMPT)
+    wait_ghost(letter)
+    second.click()
+    wait_no_ghost(letter)
+    write(letter, second, PROMPTS[1])
+    wait_ghost(letter)
+    press(letter, Keys.TAB)
+    until(letter, "the second holds more than was typed", lambda: content(second) != PROMPTS[1])
+    assert content(second).startswith(PROMPTS[1])
+    assert content(first) == PROMPT
+    by_id(letter, "host>secret").click()
+    until(letter, "no field is attended to", lambda: not layers(letter))
+
+
+def test_a_page_that_writes_its_document_anew_is_looked_after_as_before(letter: WebDriver) -> None:
+    """document.open() takes every listener away, as rich editors do to their frames."""
+    started = monotonic()
+    write(letter, by_id(letter, "textarea"), PROMPT)
+    wait_ghost(letter)
+    usual_s = monotonic() - started
+    letter.execute_script(REWRITE, f"{page('letter.html').html}<p id='post'>{HARMFUL[0]}</p>")
+    wait_veiled(letter, "post")
+    write(letter, by_id(letter, "textarea"), PROMPT)
+    wait_ghost(letter)
+    letter.execute_script(SHOW_PASSWORD)
+    press(letter, *PROMPTS[1])
+    wait_no_ghost(letter)
+    never(letter, "ghost text for a password", lambda: ghost_text(letter), max(1.0, 2 * usual_s))

@@ -6,9 +6,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from extbuild.browsers import Browser
 from tests.e2e.cases import BENIGN, HARMFUL, OTHER_SCRIPT, PAGE_CASES, PageCase
-from tests.e2e.conftest import Shot
 from tests.e2e.harness.feed import edit, open_feed, post
 from tests.e2e.harness.pages import mixed_page, page
+from tests.e2e.harness.screens import Shot
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import (
     buttons,
@@ -105,6 +105,14 @@ def test_text_far_below_is_veiled_when_it_is_scrolled_to(tab: WebDriver, site: S
     wait_veiled(tab, "far")
 
 
+def test_veils_that_come_in_one_go_lie_each_over_its_own_text(tab: WebDriver, site: Site) -> None:
+    open_feed(tab, site)
+    tab.execute_script(
+        "for (let index = 0; index < 6; index += 1) post(`post-${index}`, arguments[0])", HARMFUL[0]
+    )
+    wait_veiled(tab, *(f"post-{index}" for index in range(6)))
+
+
 def test_a_veil_goes_when_its_text_is_taken_off_the_page(tab: WebDriver, site: Site) -> None:
     open_feed(tab, site)
     post(tab, "post", HARMFUL[0])
@@ -121,7 +129,6 @@ def test_a_veil_stays_over_its_text_when_the_page_moves(tab: WebDriver, site: Si
     wait_veiled(tab, "post")
     tab.set_window_size(600, 800)
     wait_veiled(tab, "post")
-    tab.set_window_size(1100, 800)
 
 
 def test_a_click_shows_the_text_and_only_that_one(tab: WebDriver, site: Site, shot: Shot) -> None:

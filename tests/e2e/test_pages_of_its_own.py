@@ -5,9 +5,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from extbuild.browsers import Browser
 from tests.e2e.cases import HARMFUL, PAGE_CASES
-from tests.e2e.conftest import Shot
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.pages import mixed_page
+from tests.e2e.harness.screens import Shot
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import by_id, wait_readable, wait_veiled
 from tests.e2e.harness.waiting import until
@@ -31,7 +31,6 @@ def test_the_popup_tells_how_much_is_hidden_on_the_page(
     assert by_id(tab, "moderation").is_selected()
     assert by_id(tab, "completion").is_selected()
     shot("popup")
-    tab.set_window_size(1100, 800)
 
 
 def test_the_popup_says_where_the_extension_does_not_run(
@@ -41,7 +40,6 @@ def test_the_popup_says_where_the_extension_does_not_run(
     tab.get(browser.url("ui/popup.html?tab=999999"))
     until(tab, "it says so", lambda: by_id(tab, "unreachable").is_displayed())
     shot("popup-unreachable")
-    tab.set_window_size(1100, 800)
 
 
 def test_the_options_page_says_everything_in_words(
@@ -64,7 +62,6 @@ def test_the_options_page_says_everything_in_words(
     assert nameless == []
     tab.set_window_size(*OPTIONS_PX)
     shot("options")
-    tab.set_window_size(1100, 800)
 
 
 def test_a_stricter_setting_applies_to_pages_that_are_open(

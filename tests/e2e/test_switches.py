@@ -14,11 +14,11 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from extbuild.browsers import Browser
 from tests.e2e.cases import HARMFUL, PROMPTS
-from tests.e2e.conftest import Shot
 from tests.e2e.harness.desk import Desk
 from tests.e2e.harness.feed import open_feed, post
 from tests.e2e.harness.ghosts import ghost_text, wait_ghost, wait_no_ghost, write
 from tests.e2e.harness.pages import page
+from tests.e2e.harness.screens import Shot
 from tests.e2e.harness.server import Site
 from tests.e2e.harness.veils import (
     buttons,

@@ -3,17 +3,20 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import onnx_ir as ir
 import pytest
 
 from extbuild import cli
 from extbuild.errors import StorageError
 from extbuild.files import exclusive, list_files, remove_tree, sha256_file
+from extbuild.source.load import load_source
 
 BUILD = (
     "import sys; from pathlib import Path; from extbuild import cli; "
@@ -51,6 +54,21 @@ def _ask_a_little_too_much(project: Path) -> None:
 def _set_a_gate_that_no_model_passes(project: Path) -> None:
     with (project / "models/completion/recipe.toml").open("a") as recipe:
         recipe.write("\n[gates.top1_agreement]\nmax_drop = 0.0\n")
+
+
+def _bring_an_operator_that_no_backend_has(project: Path) -> None:
+    source = project / "models/moderation/source"
+    graph = load_source(source, "moderation", "moderation").graph
+    node = next(node for node in graph.graph if node.op_type == "Tanh")
+    node.domain, node.op_type = "com.example", "Magic"
+    graph.opset_imports["com.example"] = 1
+    (source / "model.safetensors").unlink()
+    ir.save(graph, source / "model.onnx")
+
+
+def _take_the_tokenizer_of_another_model(project: Path) -> None:
+    name = "source/tokenizer.json"
+    shutil.copy(project / "models/moderation" / name, project / "models/completion" / name)
 
 
 def _lose_the_fixtures(project: Path) -> None:
@@ -93,6 +111,14 @@ MISTAKES: Sequence[tuple[Callable[[Path], None], Sequence[str]]] = [
     (
         _set_a_gate_that_no_model_passes,
         ["models/completion/recipe.toml: compression must keep the quality", "top1_agreement"],
+    ),
+    (
+        _bring_an_operator_that_no_backend_has,
+        ["node classifier/Tanh: must be an operator that ONNX Runtime Web has", "::Magic"],
+    ),
+    (
+        _take_the_tokenizer_of_another_model,
+        ["models/completion/source/tokenizer.json: must have a token for each of the"],
     ),
     (_lose_the_fixtures, ["models/moderation/recipe.toml: fixtures: names no file"]),
     (_lose_the_tokenizer, ["models/completion/source/tokenizer.json"]),
@@ -141,6 +167,15 @@ def test_a_shard_that_changed_on_disk_is_found(
     shard.write_bytes(data)
     assert cli.guarded(lambda: cli.verify(project)) == 1
     assert "weights-001.bin: changed since it was written" in capsys.readouterr().err
+
+
+def test_an_archive_that_changed_on_disk_is_found(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project / "dist/firefox/tiny-9.8.7.xpi").open("ab") as archive:
+        archive.write(b"more")
+    assert cli.guarded(lambda: cli.verify(project)) == 1
+    assert "tiny-9.8.7.xpi: changed since it was written" in capsys.readouterr().err
 
 
 def test_a_spoiled_cache_is_noticed_and_made_again(project: Path) -> None:

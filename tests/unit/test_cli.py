@@ -49,6 +49,27 @@ def test_an_evaluation_says_what_it_needs(
     assert f"add {option}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("data", "out", "told"),
+    [("missing.jsonl", "out.json", "missing.jsonl: is missing"), ("in.jsonl", ".", "is a folder")],
+)
+def test_an_evaluation_that_cannot_end_does_not_begin(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, data: str, out: str, told: str
+) -> None:
+    """There is no project in the folder: reading one would be the first of the work."""
+    (tmp_path / "in.jsonl").write_text("{}")
+    files = {"data": str(tmp_path / data), "out": str(tmp_path / out)}
+    assert cli.guarded(lambda: cli.evaluate(tmp_path, "moderation", **files)) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_measurements_that_cannot_be_written_do_not_begin(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert cli.guarded(lambda: cli.bench(tmp_path, out=str(tmp_path))) == 1
+    assert "is a folder; name a file in it" in capsys.readouterr().err
+
+
 def test_generated_types_are_written_where_the_extension_reads_them(tmp_path: Path) -> None:
     assert cli.generate(tmp_path) == 0
     written = (tmp_path / "extension_src/src/generated/runtime.ts").read_text()

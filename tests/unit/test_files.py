@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from extbuild.files import (
     list_files,
     recover_directory,
     require_space,
+    require_writable,
     storage_errors,
     swap_directory,
     write_atomic,
@@ -108,3 +110,30 @@ def test_a_lock_has_one_holder_and_ends_with_its_process(tmp_path: Path) -> None
 )
 def test_sizes_are_told_in_powers_of_a_thousand(count: int, text: str) -> None:
     assert human_bytes(count) == text
+
+
+# (where a result is to be written, what the error says); `file` is a file, `folder` a folder
+BAD_PLACES = [
+    ("folder", r"/folder: is a folder; name a file in it"),
+    ("file/out.json", r"/file(/out\.json)?: (lies below a file|is a file where)"),
+    ("file/inner/out.json", r"/file.*: lies below a file; name a place in a folder"),
+    ("folder/" + "x" * 300, r"the name is too long"),
+    ("/proc/out.json", r"/proc/.*: (no file can be made there|permission denied)"),
+]
+
+
+@pytest.mark.parametrize("check", [require_writable, lambda path: write_atomic(path, b"{}")])
+@pytest.mark.parametrize(("place", "says"), BAD_PLACES, ids=[case[0][:20] for case in BAD_PLACES])
+def test_a_place_that_takes_no_file_is_told(
+    tmp_path: Path, place: str, says: str, check: Callable[[Path], None]
+) -> None:
+    _folder(tmp_path / "folder", "kept")
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(StorageError, match=says):
+        check(tmp_path / place)
+    assert list_files(tmp_path) == ("file", "folder/file")
+
+
+def test_a_place_is_tried_without_leaving_anything_there(tmp_path: Path) -> None:
+    require_writable(tmp_path / "not/yet/there.json")
+    assert list(tmp_path.iterdir()) == []

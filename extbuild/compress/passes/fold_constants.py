@@ -4,7 +4,7 @@ Rules:
 
 1. ``Constant`` nodes become initialisers.
 2. A node of the standard domain is evaluated, by onnxruntime, when every input is an initialiser;
-   random nodes and nodes with subgraphs are left.
+   random nodes, nodes with subgraphs and nodes that onnxruntime cannot run are left.
 3. A fold may not make the model larger by more than :data:`MAX_GROWTH_BYTES`: what it adds is set
    against the initialisers that it alone used. So the transposed half of a tied table stays.
 4. ``Identity`` nodes vanish, and so does everything that no output depends on.
@@ -20,7 +20,7 @@ import onnx_ir as ir
 from extbuild.compress.contract import Outcome
 from extbuild.compress.graph import Array, add_initializer, constant, drop_unused
 from extbuild.errors import ContractError
-from extbuild.ort import Session
+from extbuild.ort import RUNTIME_ERRORS, Session
 
 MAX_GROWTH_BYTES = 4096
 RANDOM = frozenset(
@@ -57,7 +57,9 @@ class FoldConstantsPass:
                 changed += folded
                 kept += not folded
         removed = drop_unused(model)
-        notes = (f"{kept} nodes kept because folding them would add weights",) if kept else ()
+        notes = (
+            (f"{kept} nodes kept because folding them would add weights or fails",) if kept else ()
+        )
         return Outcome(changed + removed, notes=notes)
 
     def ensures(self, model: ir.Model, outcome: Outcome) -> None:
@@ -98,7 +100,10 @@ def _bypass(node: ir.Node) -> bool:
 
 
 def _fold(model: ir.Model, node: ir.Node) -> bool:
-    arrays = _evaluate(model, node)
+    try:
+        arrays = _evaluate(model, node)
+    except RUNTIME_ERRORS:
+        return False
     freed = sum(
         value.const_value.nbytes
         for value in {id(value): value for value in node.inputs if value is not None}.values()

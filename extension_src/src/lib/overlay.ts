@@ -33,7 +33,7 @@ export interface Overlay {
  * world that they share, and the page does not.
  */
 const HOSTS = Symbol.for("sidelight.overlay-hosts");
-const world: { [HOSTS]?: WeakSet<Element> } = globalThis;
+const world = globalThis as typeof globalThis & { [HOSTS]?: WeakSet<Element> };
 const hosts = (world[HOSTS] ??= new WeakSet());
 
 export function isOverlayHost(element: Element): boolean {

@@ -7,7 +7,7 @@ from extbuild.bench.native import tokenizer_of
 from extbuild.config.runtime import CompletionRuntime, ModerationRuntime
 from extbuild.evaluate.moderation import classify
 from extbuild.evaluate.session import DecoderSession
-from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
+from extbuild.evaluate.settings import settings_from_runtime
 from extbuild.evaluate.suggest import Limits, Parts, Suggestion, suggest
 from extbuild.evaluate.vocabulary import token_vocabulary
 
@@ -16,7 +16,7 @@ def scores(
     runtime: ModerationRuntime, compiled: CompiledModel, texts: Sequence[str]
 ) -> list[list[float] | None]:
     """Probabilities per label of each text by itself; None where the model abstains."""
-    settings = ModerationSettings(**{name: value for name, value in runtime if name != "files"})
+    settings = settings_from_runtime(runtime)
     verdicts = [classify(compiled, settings, [text])[0] for text in texts]
     return [
         None if verdict.abstained else [verdict.scores[label] for label in runtime.labels]
@@ -31,7 +31,7 @@ def suggestions(
     min_confidence: float,
 ) -> list[Suggestion]:
     """What a fresh engine offers for one prompt after the other."""
-    settings = CompletionSettings(**{name: value for name, value in runtime if name != "files"})
+    settings = settings_from_runtime(runtime)
     tokenizer = tokenizer_of(compiled)
     parts = Parts(
         decoder=DecoderSession(compiled, settings),

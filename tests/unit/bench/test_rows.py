@@ -1,28 +1,22 @@
-from extbuild.bench.rows import Ratio, Row, as_json, ratios_of, row_of
+from extbuild.bench.rows import Ratio, Row, Sample, as_json, ratios_of, rows_of
 
-NATIVE = row_of(
-    [3.0, 1.0, 2.0], subject="moderation", peer="onnxruntime", shape="1 x 64 tokens", metric="text"
-)
-CHROME = row_of(
-    [5.0],
-    subject="moderation",
-    peer="extension",
-    shape="1 x 64 tokens",
-    metric="text",
-    browser="chrome 1",
+NATIVE, CHROME, ALONE = rows_of(
+    [
+        Sample("moderation", "onnxruntime", "1 x 64 tokens", "text", (3.0, 1.0)),
+        Sample("moderation", "extension", "1 x 64 tokens", "text", (5.0,), "chrome 1"),
+        Sample("moderation", "extension", "cold", "first verdict", (9.0,), "chrome 1"),
+        Sample("moderation", "onnxruntime", "1 x 64 tokens", "text", (2.0,)),
+    ]
 )
 NAME = "chrome / native: moderation text, 1 x 64 tokens"
 
 
-def test_a_row_is_the_median_of_its_runs() -> None:
+def test_a_row_is_the_median_of_all_rounds() -> None:
     assert (NATIVE.median, NATIVE.runs, NATIVE.unit) == (2.0, 3, "ms")
 
 
 def test_a_ratio_is_made_where_the_native_peer_was_asked_the_same() -> None:
-    alone = row_of(
-        [1.0], subject="moderation", peer="extension", shape="cold", metric="first_verdict"
-    )
-    assert ratios_of([NATIVE, CHROME, alone], {}) == (Ratio(NAME, 2.5, None),)
+    assert ratios_of([NATIVE, CHROME, ALONE], {}) == (Ratio(NAME, 2.5, None),)
 
 
 def test_a_goal_is_the_most_that_passes() -> None:

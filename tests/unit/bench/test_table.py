@@ -2,22 +2,15 @@ from io import StringIO
 
 from rich.console import Console
 
-from extbuild.bench.rows import ratios_of, row_of
+from extbuild.bench.rows import Sample, ratios_of, rows_of
 from extbuild.bench.table import bench_table
 
-ROWS = [
-    row_of(
-        [2.0], subject="moderation", peer="onnxruntime", shape="1 x 64 tokens", metric="per text"
-    ),
-    row_of(
-        [5.0],
-        subject="moderation",
-        peer="extension",
-        shape="1 x 64 tokens",
-        metric="per text",
-        browser="chrome 1",
-    ),
-]
+ROWS = rows_of(
+    [
+        Sample("moderation", "onnxruntime", "1 x 64 tokens", "per text", (2.0,)),
+        Sample("moderation", "extension", "1 x 64 tokens", "per text", (5.0,), "chrome 1"),
+    ]
+)
 
 
 def test_the_table_shows_each_browser_beside_native_and_how_many_times_it_takes() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from extbuild.compress.contract import Outcome, apply
 from extbuild.compress.graph import add_initializer, weight_bytes
+from extbuild.compress.passes.fold_constants import FoldConstantsPass
 from extbuild.errors import ContractError
 from extbuild.source.load import load_source
 from extbuild.source.synthetic import write_tiny_moderation
@@ -115,3 +116,29 @@ def test_sizes_in_the_report_are_counted_not_believed(model: ir.Model) -> None:
     assert "extra" not in model.graph.initializers
     with pytest.raises(ContractError, match="left an invalid graph"):
         apply(Trial(halve), model)
+
+
+def test_a_constant_node_that_the_runtime_cannot_run_is_kept() -> None:
+    """onnxruntime has no BitShift for 16 bits, though the standard does."""
+    shifts = ir.tensor(np.ones(3, np.uint16), name="shifts")
+    constant = ir.Value(
+        name="shifts", shape=ir.Shape([3]), type=ir.TensorType(shifts.dtype), const_value=shifts
+    )
+    x = ir.Value(name="x", shape=ir.Shape(["n", 3]), type=ir.TensorType(ir.DataType.FLOAT))
+    shift = ir.node("BitShift", [constant, constant], {"direction": "LEFT"}, name="shift")
+    cast = ir.node("Cast", shift.outputs, {"to": ir.DataType.FLOAT}, name="cast")
+    add = ir.node("Add", [x, cast.outputs[0]], name="add")
+    for node in (shift, cast, add):
+        node.outputs[0].name = node.name
+    add.outputs[0].shape, add.outputs[0].type = x.shape, x.type
+    graph = ir.Graph(
+        [x],
+        add.outputs,
+        nodes=[shift, cast, add],
+        initializers=[constant],
+        opset_imports={"": 21},
+        name="g",
+    )
+    edited, report = apply(FoldConstantsPass(), ir.Model(graph, ir_version=10))
+    assert [node.op_type for node in edited.graph] == ["BitShift", "Cast", "Add"]
+    assert report.notes == ("1 nodes kept because folding them would add weights or fails",)

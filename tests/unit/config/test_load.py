@@ -221,6 +221,31 @@ BROKEN = [
     ),
     (
         "pyproject.toml",
+        '"chrome", "firefox"',
+        '"chrome", "chrome"',
+        "pyproject.toml: tool.extbuild.targets: must name each browser once, 'chrome' stands "
+        "there 2 times",
+    ),
+    (
+        "pyproject.toml",
+        '"Sidelight"',
+        '"…/…"',
+        "pyproject.toml: tool.extbuild.name: needs a letter of a to z or a digit",
+    ),
+    (
+        "models/moderation/recipe.toml",
+        "threat = 0.4",
+        "threat = nan",
+        "moderation.thresholds.threat: must be a finite number, got nan",
+    ),
+    (
+        "models/completion/recipe.toml",
+        "completion = { min",
+        "gates = { bits_per_byte = { max_rise = inf } }\ncompletion = { min",
+        "gates.bits_per_byte.max_rise: must be a finite number, got inf",
+    ),
+    (
+        "pyproject.toml",
         "sidelight@example.org",
         "sidelight",
         "pyproject.toml: tool.extbuild.firefox_id: ",
@@ -265,6 +290,15 @@ def test_a_wrong_value_is_named_with_its_file_and_key(
     with pytest.raises(ConfigError) as caught:
         load_project(root)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [("Sidelight", "sidelight"), ("Side & Light 2!", "side-light-2"), ("../a/b", "a-b")],
+)
+def test_a_name_becomes_the_beginning_of_a_file_name(write: Write, name: str, slug: str) -> None:
+    root = write({**FILES, "pyproject.toml": PYPROJECT.replace("Sidelight", name)})
+    assert load_project(root).extension.slug == slug
 
 
 def test_two_models_of_one_task_are_refused(write: Write) -> None:

@@ -1,8 +1,12 @@
 """From files to figures: fixtures for the gate, data for ``inv eval``, and faults in both."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 
 from extbuild.artifacts import CompiledModel, QualityMetric, Task
@@ -16,11 +20,22 @@ from extbuild.config.recipe import (
     ModerationPolicy,
     TieEmbeddings,
 )
+from extbuild.config.runtime import (
+    CompletionRuntime,
+    FileEntry,
+    ModelFiles,
+    ModerationRuntime,
+)
 from extbuild.errors import ConfigError, DataError, QualityError
 from extbuild.evaluate.gate import judge, require_possible, require_quality
 from extbuild.evaluate.rows import evenly, read_rows
 from extbuild.evaluate.run import evaluate_file, measure
-from extbuild.evaluate.settings import Settings, completion_settings, moderation_settings
+from extbuild.evaluate.settings import (
+    Settings,
+    completion_settings,
+    moderation_settings,
+    settings_from_runtime,
+)
 from extbuild.source.load import load_source
 from extbuild.source.synthetic import (
     LABELS,
@@ -183,6 +198,8 @@ def test_thinning_is_even_and_fixed(count: int, most: int, expected: list[int]) 
         (0.97, Gate(max_rise=0.01), 0.96, False),
         (float("nan"), Gate(max_rise=0.01), 0.96, False),
         (0.1, None, None, True),
+        (float("nan"), None, None, False),
+        (float("inf"), Gate(max_drop=0.01), 0.94, False),
     ],
 )
 def test_a_metric_is_judged_by_its_gate(
@@ -205,6 +222,7 @@ def test_every_failed_metric_is_named_in_one_line() -> None:
         "auc_mean": QualityMetric(0.95, 0.90, 0.94, False),
         "agreement": QualityMetric(1.0, 0.5, 0.9, False),
         "auc_toxic": QualityMetric(0.9, 0.1, None, True),
+        "auc_threat": QualityMetric(0.9, float("nan"), None, False),
     }
     with pytest.raises(QualityError) as caught:
         require_quality("models/moderation/recipe.toml: gates", metrics)
@@ -212,6 +230,7 @@ def test_every_failed_metric_is_named_in_one_line() -> None:
     assert "auc_mean 0.9000 after 0.9500 (gate 0.9400)" in message
     assert "agreement 0.5000 after 1.0000 (gate 0.9000)" in message
     assert "auc_toxic" not in message
+    assert "auc_threat nan after 0.9000 (no gate)" in message
     assert "\n" not in message
 
 
@@ -238,3 +257,31 @@ def test_a_policy_that_contradicts_the_model_is_told(
     source = load_source(tmp_path, "tiny", "moderation")
     with pytest.raises(ConfigError, match=told):
         moderation_settings(source.config, source.tokenizer_json, policy)
+
+
+def test_settings_come_back_from_a_packed_description(built: dict) -> None:
+    entry = FileEntry(file="f", bytes=1, sha256="00")
+    files = ModelFiles(
+        sha256="00", params=1, graph=entry, tokenizer=entry, weights_bytes=0, shards=()
+    )
+    for task, runtime in (("moderation", ModerationRuntime), ("completion", CompletionRuntime)):
+        settings = built[task][2]
+        packed = runtime(files=files, **dataclasses.asdict(settings))
+        assert settings_from_runtime(packed) == settings
+
+
+@pytest.mark.parametrize("task", ["moderation", "completion"])
+def test_logits_that_are_no_numbers_are_told(built: dict, tmp_path: Path, task: Task) -> None:
+    """All weights are NaN, as after an overflow."""
+    _, after, settings = built[task]
+    model = ir.from_proto(onnx.load_from_string(after.graph))
+    spoiled = bytearray(after.weights)
+    for value in model.graph.initializers.values():
+        held = value.const_value
+        if isinstance(held, ir.ExternalTensor) and held.dtype == ir.DataType.FLOAT:
+            start, size = held.offset or 0, held.length or 0
+            spoiled[start : start + size] = np.full(size // 4, np.nan, "<f4").tobytes()
+    broken = dataclasses.replace(after, weights=bytes(spoiled))
+    write_tiny_fixtures(tmp_path / "eval.jsonl", task)
+    with pytest.raises(QualityError, match=f"{task}: logits: must be finite numbers, got nan"):
+        evaluate_file("tiny", broken, settings, tmp_path / "eval.jsonl", processes=1)

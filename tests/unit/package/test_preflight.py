@@ -46,6 +46,11 @@ VALUES = {
     "pad_id": 0,
 }
 
+
+def manifest_with(**keys: object) -> str:
+    return json.dumps({**MANIFEST, **keys})
+
+
 Make = Callable[[Mapping[str, str]], Bundle]
 
 
@@ -99,11 +104,37 @@ REFUSED = [
         "x = 'http://www.w3.org/2000/svg/x.js'",
         "must not name remote addresses",
     ),
+    ("background.js", "fetch('//host/hit')", "must not name remote addresses, got \"'//host/hit"),
+    ("background.js", "navigator.sendBeacon(`//${host}`)", "got '`//${host}'"),
+    ("background.js", "fetch('https:' + path)", "got \"'https:'\""),
+    ("ui/options.html", OPTIONS.replace("/icons", "//host/icons"), "not in the package"),
+    ("ui/options.css", '@import "https://host/a.css";', "not in the package"),
+    ("ui/options.css", "@import '//host/a.css';", "not in the package, got host/a.css"),
+    (
+        "manifest.json",
+        manifest_with(browser_specific_settings={"gecko": {"update_url": "https://host/"}}),
+        "manifest.json: browser_specific_settings.gecko.update_url: a package must not name",
+    ),
+    (
+        "manifest.json",
+        manifest_with(externally_connectable={"matches": ["https://host/*"]}),
+        "manifest.json: externally_connectable: a package must not name remote addresses",
+    ),
+    (
+        "manifest.json",
+        manifest_with(content_security_policy={"extension_pages": "script-src https://host"}),
+        "manifest.json: content_security_policy.extension_pages: a package must not name",
+    ),
     ("ui/options.html", OPTIONS.replace("<body>", "<body onload=x()>"), "forbids inline scripts"),
     ("ui/options.html", OPTIONS.replace("</head>", "<style></style></head>"), "got <style>"),
     ("ui/options.html", OPTIONS.replace("</head>", "<script>1</script></head>"), "got <script>"),
     ("ui/options.js", "const f = new Function('return 1')", "code made from text is forbidden"),
     ("ui/options.js", "eval('1')", "code made from text is forbidden, got eval("),
+    ("ui/options.js", "window.eval('1')", "code made from text is forbidden, got window.eval"),
+    ("ui/options.js", "new globalThis.Function('1')", "forbidden, got globalThis.Function"),
+    ("ui/options.js", "self['eval']('1')", "code made from text is forbidden, got ['eval']"),
+    ("ui/options.js", "(0,eval)('1')", "code made from text is forbidden, got (0,eval)"),
+    ("ui/options.js", "(0, window.eval)('1')", "code made from text is forbidden, got "),
     ("ui/options.js", "'-----BEGIN RSA PRIVATE KEY-----'", "holds a private key"),
     ("ui/options.js", f"'ghp_{'a' * 36}'", "holds a token of GitHub"),
     ("ui/options.js", " " * 5_000_000, "stores take at most 5.0 MB in one text file"),
@@ -129,9 +160,18 @@ def test_a_changed_shard_is_found(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["object.evaluate(1)", "node.eval(1)", "function f() {}", "medieval (x)"]
+    "text",
+    [
+        "object.evaluate(1)",
+        "node.eval(1)",
+        "function f() {}",
+        "medieval (x)",
+        "is(0, evaluate)",
+        "path.split('//')",
+        "location.protocol.startsWith('http')",
+    ],
 )
-def test_names_that_only_look_like_eval_pass(make: Make, text: str) -> None:
+def test_code_that_only_looks_forbidden_passes(make: Make, text: str) -> None:
     preflight(make({"ui/options.js": text}))
 
 

@@ -1,5 +1,7 @@
 import json
+import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -62,6 +64,12 @@ def test_the_machine_readable_report_keeps_its_promise() -> None:
     }
     assert value["packages"]["chrome"]["file"] == "chrome/sidelight-1.0.zip"
     assert value["stages"] == [{"name": "compress moderation", "seconds": 1.5, "cached": False}]
+
+
+def test_a_report_never_holds_what_json_cannot() -> None:
+    spoiled = replace(MODEL, quality={"auc_mean": QualityMetric(0.95, math.nan, None, False)})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report_json(replace(REPORT, models=(spoiled,)))
 
 
 class Balance(HTMLParser):

@@ -35,14 +35,17 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
   let current: { readonly field: Field; readonly leave: () => void } | null = null;
   let fields = 0;
   let accepts = 0;
+  const followed = new WeakSet<ShadowRoot>();
+  const listen = { capture: true, signal } as const;
 
   function enter(element: Element | null): void {
+    if (element !== null) follow(element);
     const field = fieldAt(element);
     if (field !== null && field.element === current?.field.element) return;
     leave();
     if (field === null) return;
     options.passwords.watch(field.element.getRootNode());
-    if (exclusion(factsOf(field, options.passwords.wasPassword(field.element))) !== null) return;
+    if (isExcluded(field)) return;
     const here = new AbortController();
     fields += 1;
     attend(field, `field-${fields}`, AbortSignal.any([signal, here.signal]));
@@ -53,6 +56,24 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
   function leave(): void {
     current?.leave();
     current = null;
+  }
+
+  function isExcluded(field: Field): boolean {
+    return exclusion(factsOf(field, options.passwords.wasPassword(field.element))) !== null;
+  }
+
+  /** While the focus stays inside of a shadow root, nothing outside of it hears of the changes. */
+  function follow(element: Element): void {
+    let root = element.getRootNode();
+    for (; root instanceof ShadowRoot; root = root.host.getRootNode()) {
+      if (followed.has(root)) continue;
+      followed.add(root);
+      root.addEventListener("focusin", onFocus, listen);
+    }
+  }
+
+  function onFocus(event: Event): void {
+    enter(deepest(targetOf(event)));
   }
 
   /** Events inside of a closed shadow root name its host; the focus leads further. */
@@ -85,7 +106,9 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
       switch (action.kind) {
         case "wait":
           clearTimeout(timer);
-          timer = setTimeout(() => dispatch({ kind: "timer", at: performance.now() }), action.ms);
+          timer = setTimeout(() => {
+            if (isStillOurs()) dispatch({ kind: "timer", at: performance.now() });
+          }, action.ms);
           return;
         case "ask":
           asking = new AbortController();
@@ -125,8 +148,16 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
       dispatch({ kind: "drawn", text: drawn });
     }
 
+    /** A page may turn any field into one for secrets at any time; then it is left at once. */
+    function isStillOurs(): boolean {
+      if (fieldAt(deepest(document.activeElement))?.element !== field.element) return false;
+      if (!isExcluded(field)) return true;
+      leave();
+      return false;
+    }
+
     function edited(): void {
-      if (isComposing) return;
+      if (isComposing || !isStillOurs()) return;
       const context = contextOf(field, pageStyle);
       dispatch(context === null ? { kind: "moved", context } : { kind: "edited", context });
     }
@@ -143,17 +174,15 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
     function onKey(event: KeyboardEvent): void {
       if (state.phase !== "offering" || !event.isTrusted || event.isComposing) return;
       if (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
-      if (event.key === "Escape") {
-        take(event);
+      if (event.key !== "Escape" && event.key !== "Tab") return;
+      if (!isStillOurs()) return;
+      // Keys are meant for what the person sees; the page gets those that are not for us.
+      if (!ghost.isVisible() || !isStillThere()) {
         dispatch({ kind: "dismissed" });
-      } else if (event.key === "Tab") {
-        if (!ghost.isVisible() || !isStillThere()) {
-          dispatch({ kind: "dismissed" });
-          return;
-        }
-        take(event);
-        dispatch({ kind: "accepted" });
+        return;
       }
+      take(event);
+      dispatch({ kind: event.key === "Tab" ? "accepted" : "dismissed" });
     }
 
     /** Draws anew where the field is now, or not at all. */
@@ -205,8 +234,7 @@ export function complete(options: SessionOptions, signal: AbortSignal): void {
   }
 
   removeLeftOvers(document, "completion");
-  const listen = { capture: true, signal } as const;
-  document.addEventListener("focusin", (event) => enter(deepest(targetOf(event))), listen);
+  document.addEventListener("focusin", onFocus, listen);
   document.addEventListener("focusout", leave, listen);
   enter(deepest(document.activeElement));
 }

@@ -16,6 +16,7 @@
 import type { ErrorCode } from "../../protocol/messages.ts";
 import { TextQueue, type Lane } from "./queue.ts";
 import type { Scores } from "./scores.ts";
+import { together } from "./together.ts";
 
 /** Small batches in view, so that the first veils do not wait for the last text. */
 const BATCH_TEXTS: { readonly [L in Lane]: number } = { visible: 8, rest: 32 };
@@ -49,7 +50,8 @@ export class Asker {
   #state: "open" | "waiting" | "broken" = "open";
   #paused = false;
   #idleAsked = false;
-  #isWaking = false;
+  /** What is added in one go is sent in one batch. */
+  readonly #wake = together(() => this.#pump());
 
   constructor(options: AskerOptions, signal: AbortSignal) {
     this.#options = options;
@@ -75,21 +77,11 @@ export class Asker {
     this.#pump();
   }
 
-  /** Tries again after the model had failed, for instance because the person switched it on again. */
+  /** Tries again after the model had failed, because the person asks for something else. */
   restart(): void {
     this.#state = "open";
     this.#failures = 0;
     this.#pump();
-  }
-
-  /** What is added in one go is sent in one batch. */
-  #wake(): void {
-    if (this.#isWaking) return;
-    this.#isWaking = true;
-    queueMicrotask(() => {
-      this.#isWaking = false;
-      this.#pump();
-    });
   }
 
   #pump(): void {

@@ -15,13 +15,16 @@ export interface Page {
   readonly isOurs: (element: Element) => boolean;
 }
 
-/** Elements whose text is no prose, or is not shown as text, or is being edited. */
-const SKIPPED: ReadonlySet<string> = new Set(
+/** Elements whose text is not shown as text, or is being edited. */
+const UNSHOWN: ReadonlySet<string> = new Set(
   (
-    "script style noscript template head title textarea input select option datalist pre code samp " +
-    "kbd svg math canvas video audio iframe frame object embed progress meter"
+    "script style noscript template head title textarea input select option datalist svg math " +
+    "canvas video audio iframe frame object embed progress meter"
   ).split(" "),
 );
+
+/** Elements whose text is shown, and is no prose. */
+const CODE: ReadonlySet<string> = new Set(["pre", "code", "samp", "kbd"]);
 
 /** Elements that may have a shadow root (DOM standard, "valid shadow host name"). */
 const SHADOW_HOSTS: ReadonlySet<string> = new Set(
@@ -39,7 +42,8 @@ export function isElement(node: Node): node is Element {
 
 /** Whether nothing at or inside of `element` is ever judged. */
 function isSkipped(element: Element, page: Page): boolean {
-  if (SKIPPED.has(element.localName) || page.isOurs(element)) return true;
+  const name = element.localName;
+  if (UNSHOWN.has(name) || CODE.has(name) || page.isOurs(element)) return true;
   const editable = element.getAttribute("contenteditable");
   return (editable !== null && editable !== "false") || element.getAttribute("role") === "textbox";
 }
@@ -118,9 +122,13 @@ export function* walk(root: Element | ShadowRoot, page: Page): Generator<Find, v
 function* walkFrom(start: Element, block: Element, page: Page): Generator<Find, void> {
   const seen = new Set<Element>();
   // A stack of our own: generators that delegate to each other cost a resume per level and step.
-  const stack: { readonly node: Node; readonly block: Element }[] = [{ node: start, block }];
+  const stack: { readonly node: Node; readonly block: Element; readonly parent: Node | null }[] = [
+    { node: start, block, parent: start.parentNode },
+  ];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     const { node } = at;
+    // Moved or removed since: where it is now is news of its own, and `at.block` is not its block.
+    if (node.parentNode !== at.parent) continue;
     if (!isElement(node)) {
       if (seen.has(at.block)) continue;
       seen.add(at.block);
@@ -136,7 +144,7 @@ function* walkFrom(start: Element, block: Element, page: Page): Generator<Find, 
     const inside = node === start || isInline(page.display(node)) ? at.block : node;
     for (let child = node.lastChild; child !== null; child = child.previousSibling) {
       const isText = child.nodeType === TEXT && /\S/.test(child.nodeValue ?? "");
-      if (isText || isElement(child)) stack.push({ node: child, block: inside });
+      if (isText || isElement(child)) stack.push({ node: child, block: inside, parent: node });
     }
   }
 }
@@ -153,6 +161,22 @@ const BYCATCH_CHARACTERS = 1000;
  * Whether hiding the block for its own text is right: a stray line of text directly in a page's
  * outermost container must not hide the whole page.
  */
-export function isVeilable(ownCharacters: number, allCharacters: number): boolean {
-  return ownCharacters * 3 >= allCharacters || allCharacters <= BYCATCH_CHARACTERS;
+export function isVeilable(block: Element, ownCharacters: number, page: Page): boolean {
+  const limit = Math.max(ownCharacters * 3, BYCATCH_CHARACTERS);
+  return shownCharacters(block, page, limit) <= limit;
+}
+
+/**
+ * Characters of text that hiding `node` would hide, white space collapsed: scripts and other data
+ * that a reader never sees do not count, code does. Stops once it is over `limit`.
+ */
+function shownCharacters(node: Node, page: Page, limit: number): number {
+  if (node.nodeType === TEXT) return (node.nodeValue ?? "").replace(/\s+/g, " ").trim().length;
+  if (!isElement(node) || UNSHOWN.has(node.localName) || page.isOurs(node)) return 0;
+  let characters = 0;
+  for (let child = node.firstChild; child !== null; child = child.nextSibling) {
+    characters += shownCharacters(child, page, limit - characters);
+    if (characters > limit) break;
+  }
+  return characters;
 }

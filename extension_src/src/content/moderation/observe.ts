@@ -6,6 +6,7 @@
 
 import { blockOf, isElement, walk, type Find, type Page } from "./blocks.ts";
 import type { Lane } from "./queue.ts";
+import { Unopened } from "./unopened.ts";
 
 /** Main-thread time of one slice, ms: half a frame at 60 Hz. */
 const SLICE_MS = 8;
@@ -15,21 +16,23 @@ const NEAR = "50% 0px";
 export interface Sights {
   /** A block with text of its own: new, changed, or newly in or out of view. */
   readonly onBlock: (block: Element, lane: Lane) => void;
+  /** An element that was told as a block and is none any more, because of its style or its place. */
+  readonly onGone: (element: Element) => void;
   /** Something changed on the page: places may have moved, elements may be gone. */
   readonly onChange: () => void;
 }
 
 export function observe(document: Document, page: Page, sights: Sights, signal: AbortSignal): void {
   const lanes = new WeakMap<Element, Lane>();
-  const roots = new Set<Node>();
-  /** Custom elements that had no shadow root when they were met: it may be attached later. */
-  const unopened = new Set<Element>();
+  const roots = new Set<Document | ShadowRoot>();
+  const unopened = new Unopened();
   /** Subtrees to walk and blocks to read again, in this order. */
   const added = new Set<Element | ShadowRoot>();
   /** Parents of text that came or went; true where a block may have come to be. */
   const changed = new Map<Element, boolean>();
   let walking: Generator<Find, void> | null = null;
   let scheduled = false;
+  let isNews = false;
 
   const intersections = new IntersectionObserver(
     (entries) => {
@@ -51,7 +54,7 @@ export function observe(document: Document, page: Page, sights: Sights, signal: 
       }
       if (removedNodes.length > 0 || type === "characterData") changedAt(target, type !== "childList");
     }
-    schedule();
+    stir();
   });
 
   function changedAt(target: Node, isNew: boolean): void {
@@ -63,8 +66,19 @@ export function observe(document: Document, page: Page, sights: Sights, signal: 
     if (roots.has(root)) return;
     roots.add(root);
     mutations.observe(root, { childList: true, characterData: true, subtree: true });
+    walkAll(root);
+  }
+
+  function walkAll(root: Document | ShadowRoot): void {
     if (root instanceof ShadowRoot) added.add(root);
     else if (root.documentElement !== null) added.add(root.documentElement);
+    schedule();
+  }
+
+  /** The page did something: custom elements may be open, places may have moved. */
+  function stir(): void {
+    isNews = true;
+    unopened.lookAgain();
     schedule();
   }
 
@@ -79,20 +93,27 @@ export function observe(document: Document, page: Page, sights: Sights, signal: 
 
   function slice(): void {
     const end = performance.now() + SLICE_MS;
-    for (const element of unopened) openShadow(element);
     while (performance.now() < end) {
-      const found = walking?.next();
-      if (found !== undefined && !found.done) {
-        meet(found.value);
-        continue;
-      }
-      walking = nextWalk();
-      if (walking === null && !readNext()) {
-        sights.onChange();
-        return;
-      }
+      if (step()) continue;
+      if (isNews) sights.onChange();
+      isNews = false;
+      // Last, so that looking for what may never come holds up nothing that is there.
+      for (const root of unopened.look(page.shadowRoot)) follow(root);
+      if (unopened.isDue) schedule();
+      return;
     }
     schedule();
+  }
+
+  /** Does one thing of what there is to do; false if there was none. */
+  function step(): boolean {
+    const found = walking?.next();
+    if (found !== undefined && !found.done) {
+      meet(found.value);
+      return true;
+    }
+    walking = nextWalk();
+    return walking !== null || readNext();
   }
 
   function nextWalk(): Generator<Find, void> | null {
@@ -106,8 +127,10 @@ export function observe(document: Document, page: Page, sights: Sights, signal: 
   function readNext(): boolean {
     for (const [element, isNew] of changed) {
       changed.delete(element);
-      const block = element.isConnected ? blockOf(element, page) : null;
+      if (!element.isConnected) return true;
+      const block = blockOf(element, page);
       if (block !== null && (isNew || lanes.has(block))) meetBlock(block);
+      if (block !== element) unmeet(element);
       return true;
     }
     return false;
@@ -116,24 +139,38 @@ export function observe(document: Document, page: Page, sights: Sights, signal: 
   function meet(find: Find): void {
     if (find.kind === "block") meetBlock(find.element);
     else if (find.kind === "root") follow(find.root);
-    else if (find.element.localName.includes("-")) unopened.add(find.element);
+    else pass(find.element);
   }
 
-  function openShadow(element: Element): void {
-    const root = page.shadowRoot(element);
-    if (root !== null) follow(root);
-    if (root !== null || !element.isConnected) unopened.delete(element);
+  function pass(element: Element): void {
+    // The parser tells each element, one in the other: each needs to be walked once only.
+    added.delete(element);
+    if (element.localName.includes("-")) unopened.add(element);
+    // It may be a block no more, or have no text left; if it is met as one, that is soon enough.
+    if (lanes.has(element)) changedAt(element, false);
   }
 
   function meetBlock(block: Element): void {
+    changed.delete(block);
     const lane = lanes.get(block);
     if (lane !== undefined) sights.onBlock(block, lane);
     else intersections.observe(block); // tells the lane within a frame
   }
 
+  function unmeet(element: Element): void {
+    if (!lanes.delete(element)) return;
+    intersections.unobserve(element);
+    sights.onGone(element);
+  }
+
   follow(document);
-  // Elements are upgraded, and given their shadow roots, by scripts that change nothing else.
-  document.defaultView?.addEventListener("load", schedule, { signal });
+  // Elements are upgraded, and given their shadow roots, by scripts that change nothing else; and
+  // what is a block was read before the style sheets were there that came in late.
+  const onLoad = (): void => {
+    for (const root of roots) if (root.isConnected) walkAll(root);
+    stir();
+  };
+  document.defaultView?.addEventListener("load", onLoad, { signal });
   signal.addEventListener("abort", () => {
     mutations.disconnect();
     intersections.disconnect();

@@ -43,9 +43,4 @@ export class TextQueue {
     }
     return taken;
   }
-
-  clear(): void {
-    this.#visible.clear();
-    this.#rest.clear();
-  }
 }

@@ -19,6 +19,7 @@ import { reasons, type Thresholds } from "./policy.ts";
 import type { Lane } from "./queue.ts";
 import { ScoreCache, type Scores } from "./scores.ts";
 import { split } from "./split.ts";
+import { together } from "./together.ts";
 import { Veils } from "./veil.ts";
 
 /** About 4 MB of memory at the most, some twenty thousand comments. */
@@ -110,7 +111,7 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
     const known = reading.pieces.map((piece) => cache.get(piece)).filter((one) => one !== undefined);
     const why = revealed.has(reading.text) ? [] : reasons(known, labels, thresholds);
     if (why.length === 0) veils.lift(block);
-    else if (isStyled(block) && isVeilable(reading.text.length, block.textContent.length)) {
+    else if (isStyled(block) && isVeilable(block, reading.text.length, page)) {
       veils.veil(block, why);
     }
     // A block that is veiled already has nothing to learn from its other pieces.
@@ -155,6 +156,11 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
     count();
   }
 
+  function onGone(block: Element): void {
+    forget(block);
+    count();
+  }
+
   function onChange(): void {
     for (const block of veils.blocks()) if (!block.isConnected) forget(block);
     veils.update();
@@ -168,11 +174,13 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
     for (const block of readings.keys()) if (!block.isConnected) forget(block);
     sweptSize = Math.max(500, readings.size);
   }
-  function count(): void {
-    if (veils.count === counted) return;
+
+  /** One report of all that happens in one go, which may be a whole batch of veils. */
+  const count = together(() => {
+    if (signal.aborted || veils.count === counted) return;
     counted = veils.count;
     options.onCount(counted);
-  }
+  });
 
   const hidden = (): void => {
     asker.paused = document.hidden;
@@ -180,16 +188,21 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
   document.addEventListener("visibilitychange", hidden, { signal });
   hidden();
   removeLeftOvers(document, "moderation");
-  observe(document, page, { onBlock, onChange }, signal);
+  observe(document, page, { onBlock, onGone, onChange }, signal);
   signal.addEventListener("abort", () => {
     if (counted > 0) options.onCount(0);
   });
 
   return {
     setThresholds: (changed) => {
+      if (labels.every((label) => changed[label] === thresholds[label])) return;
       thresholds = changed;
       asker.restart();
-      for (const block of readings.keys()) decide(block);
+      // Read again, as after every answer: what was read may be long gone.
+      for (const [block, { lane }] of [...readings]) {
+        if (block.isConnected) onBlock(block, lane);
+        else forget(block);
+      }
       count();
     },
     describe: () => ({ veiled: veils.count, scanned }),

@@ -8,6 +8,7 @@ import { hide, type Hidden, type Styled } from "./hide.ts";
 import type { Reason } from "./policy.ts";
 import { schemeAt } from "./scheme.ts";
 import { createSheet, type Sheet } from "./sheet.ts";
+import { together } from "./together.ts";
 import { VEIL_CSS } from "./veil-style.ts";
 
 interface Veil {
@@ -42,6 +43,13 @@ export class Veils {
   readonly #layers = new Map<Element, Layer>();
   readonly #resizes = new ResizeObserver(() => this.update());
   #scheduled = false;
+  /** Veils without a place yet. Layout is computed once for all of a batch, not once for each. */
+  #fresh: Veil[] = [];
+  readonly #placeFresh = together(() => {
+    const fresh = this.#fresh.filter((veil) => this.#veils.get(veil.block) === veil);
+    this.#fresh = [];
+    this.#place(fresh);
+  });
 
   constructor(options: VeilsOptions, signal: AbortSignal) {
     this.#options = options;
@@ -98,7 +106,8 @@ export class Veils {
     this.#insertInOrder(veil);
     this.#resizes.observe(block);
     veil.rewrites.observe(block, { attributes: true, attributeFilter: ["style", "aria-hidden"] });
-    this.#place([veil]);
+    this.#fresh.push(veil);
+    this.#placeFresh();
     // Whoever was reading with the keyboard stays where they were.
     if (hadFocus) sheet.focus();
     this.update();

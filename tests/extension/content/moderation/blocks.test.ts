@@ -121,8 +121,44 @@ for (const [text, expected] of [
   });
 }
 
-test("a stray line does not veil the page around it", () => {
-  assert.equal(isVeilable(40, 30_000), false);
-  assert.equal(isVeilable(40, 900), true);
-  assert.equal(isVeilable(12_000, 30_000), true);
+test("what is moved while a walk is under way is not taken for a part of its old block", () => {
+  const root = el("div", {}, el("p", {}, "First"), el("b", { id: "moved" }, "Second"));
+  const finds: string[] = [];
+  for (const find of walk(asElement(root), page)) {
+    if (find.kind === "step" && find.element.localName === "p") byId(root, "moved").parentNode = null;
+    if (find.kind !== "root") finds.push(`${find.kind} ${find.element.localName}`);
+  }
+  assert.deepEqual(finds, ["step div", "step p", "block p"]);
 });
+
+const INSULT = "You are a waste of space, all of you.";
+const LONG = "words ".repeat(1000);
+
+for (const [name, block, expected] of [
+  ["a stray line does not veil the page around it", el("body", {}, INSULT, el("p", {}, LONG)), false],
+  ["nor the code around it", el("div", {}, INSULT, el("pre", {}, LONG)), false],
+  ["a little text beside it may go with it", el("div", {}, INSULT, el("p", {}, "Reply")), true],
+  ["a third of the text decides for all of it", el("div", {}, LONG, el("p", {}, LONG)), true],
+  [
+    "data that no reader sees does not keep a text from being veiled",
+    el(
+      "div",
+      {},
+      el("script", {}, LONG),
+      INSULT,
+      el("style", {}, LONG),
+      el("div", {}, el("template", {}, LONG)),
+    ),
+    true,
+  ],
+  [
+    "nor does the white space of the page's source",
+    el("div", {}, " ".repeat(5000), INSULT, el("p", {}, `Reply${"\n ".repeat(5000)}now`)),
+    true,
+  ],
+] as const) {
+  test(name, () => {
+    const own = ownText(asElement(block), page).length;
+    assert.equal(isVeilable(asElement(block), own, page), expected);
+  });
+}
