@@ -129,5 +129,5 @@ def test_the_command_line_names_missing_data(
 
 
 def test_the_command_line_refuses_no_time(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["moderation", "--max-minutes", "0"]) == 1
+    assert main(["moderation", "--data", "data", "--max-minutes", "0"]) == 1
     assert "--max-minutes: must be positive" in capsys.readouterr().err
