@@ -79,7 +79,7 @@ class Workshop:
     @property
     def drafts(self) -> Path:
         """Folders of builds under way, and of builds that were killed."""
-        return self.root / ".extbuild" / "work"
+        return self.root / ".extbuild" / "drafts"
 
     @property
     def previous(self) -> Path:

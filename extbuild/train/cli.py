@@ -46,7 +46,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; 1 for an error that a person can mend."""
-    arguments = parser().parse_args(argv)
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as end:  # argparse has said what it was asked for, or what was wrong
+        return 1 if end.code else 0
     try:
         figures = _run(arguments)
     except UserError as error:

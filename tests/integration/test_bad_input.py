@@ -145,7 +145,7 @@ def test_a_mistake_is_told_and_dist_is_what_it_was(
         assert text in told
     assert "Traceback" not in told
     assert _content(project / "dist") == before
-    assert list((project / ".extbuild/work").iterdir()) == []
+    assert list((project / ".extbuild/drafts").iterdir()) == []
 
 
 def test_an_impossible_budget_is_refused_before_anything_is_compressed(
@@ -217,7 +217,7 @@ def test_a_disk_that_takes_no_more_is_told_and_dist_is_what_it_was(
     assert "a file grew over the size limit of this process" in done.stderr
     assert "Traceback" not in done.stderr
     assert _content(project / "dist") == before
-    assert list((project / ".extbuild/work").iterdir()) == []
+    assert list((project / ".extbuild/drafts").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -251,4 +251,4 @@ def test_an_interrupted_build_leaves_dist_as_it_was(
     assert told == "interrupted; dist/ is unchanged\n"
     assert running.returncode == 130
     assert _content(project / "dist") == before
-    assert list((project / ".extbuild/work").iterdir()) == []
+    assert list((project / ".extbuild/drafts").iterdir()) == []

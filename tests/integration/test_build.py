@@ -113,12 +113,12 @@ def test_a_feature_ships_alone(project: Path, feature: str, other: str) -> None:
 
 
 def test_leftovers_of_a_killed_build_are_cleared(project: Path) -> None:
-    leftover = project / ".extbuild/work/build-killed/dist"
+    leftover = project / ".extbuild/drafts/build-killed/dist"
     leftover.mkdir(parents=True)
-    (project / "dist").rename(project / ".extbuild/work/previous-dist")
+    (project / "dist").rename(project / ".extbuild/drafts/previous-dist")
     assert cli.guarded(lambda: cli.build(project, as_json=False)) == 0
     assert not leftover.exists()
-    assert list((project / ".extbuild/work").iterdir()) == []
+    assert list((project / ".extbuild/drafts").iterdir()) == []
 
 
 def test_clean_removes_what_builds_made_and_nothing_else(project: Path) -> None:

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from extbuild.config.load import load_project
 from extbuild.config.recipe import (
+    Block4Bit,
     CompletionPolicy,
     DynamicInt8,
     ModerationPolicy,
@@ -135,12 +136,15 @@ def shipped(tmp_path: Path, left_out: tuple[str, ...] = ()) -> Case:
     )
 
 
-@pytest.fixture(scope="module", params=["tiny", "full size"])
+@pytest.fixture(scope="module", params=["tiny", "tiny 4 bits", "full size"])
 def exact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Models that both engines compute alike, but for the last digits."""
     folder = tmp_path_factory.mktemp("exact")
     if request.param == "tiny":
         return tiny(folder, [], [])
+    if request.param == "tiny 4 bits":
+        block = Block4Bit(name="block_4bit", block=32)
+        return tiny(folder, [block], [TieEmbeddings(name="tie_embeddings"), block])
     return shipped(folder, left_out=("dynamic_int8",))
 
 

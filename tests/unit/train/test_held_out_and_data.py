@@ -128,6 +128,18 @@ def test_the_command_line_names_missing_data(
     assert "training data is missing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["moderation"], 1), (["nothing", "--data", "data"], 1), (["--help"], 0)],
+)
+def test_the_command_line_tells_how_it_is_used(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    printed = capsys.readouterr()
+    assert "usage: python -m extbuild.train" in printed.out + printed.err
+
+
 def test_the_command_line_refuses_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["moderation", "--data", "data", "--max-minutes", "0"]) == 1
     assert "--max-minutes: must be positive" in capsys.readouterr().err
