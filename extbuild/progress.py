@@ -18,6 +18,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
 
@@ -144,7 +145,7 @@ class PlainLines(Silent):
 
 
 class Bars(Silent):
-    """A bar over all stages with the present one beside it, and a line per stage above."""
+    """A bar over all stages with times and the present stage beside it, and a line per stage above."""
 
     def __init__(self, console: Console) -> None:
         self._progress = RichProgress(
@@ -153,6 +154,7 @@ class Bars(Silent):
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[text]}"),
             console=console,
             transient=True,
