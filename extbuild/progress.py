@@ -145,7 +145,7 @@ class PlainLines(Silent):
 
 
 class Bars(Silent):
-    """A bar over all stages with times and the present stage beside it, and a line per stage above."""
+    """A bar over all stages with times and the present stage, and a line per stage above."""
 
     def __init__(self, console: Console) -> None:
         self._progress = RichProgress(

@@ -57,9 +57,7 @@ class FoldConstantsPass:
                 changed += folded
                 kept += not folded
         removed = drop_unused(model)
-        notes = (
-            (f"{kept} nodes kept because folding them would add weights or fails",) if kept else ()
-        )
+        notes = (f"kept, as folding would add weights or fails: {kept}",) if kept else ()
         return Outcome(changed + removed, notes=notes)
 
     def ensures(self, model: ir.Model, outcome: Outcome) -> None:
