@@ -5,13 +5,14 @@ from typing import assert_never
 
 from extbuild.artifacts import CompressedModel, PassReport, SourceModel
 from extbuild.compress.contract import Pass, apply
-from extbuild.compress.passes.block_4bit import Block4BitPass
+from extbuild.compress.passes.blocks import BlocksPass
 from extbuild.compress.passes.dynamic_int8 import DynamicInt8Pass
 from extbuild.compress.passes.float16 import Float16Pass
 from extbuild.compress.passes.fold_constants import FoldConstantsPass
 from extbuild.compress.passes.tie_embeddings import TieEmbeddingsPass
 from extbuild.config.recipe import (
     Block4Bit,
+    Block8Bit,
     DynamicInt8,
     Float16,
     FoldConstants,
@@ -49,8 +50,8 @@ def pass_for(spec: PassSpec, place: str) -> Pass:
             return TieEmbeddingsPass(place)
         case DynamicInt8():
             return DynamicInt8Pass(spec, place)
-        case Block4Bit():
-            return Block4BitPass(spec, place)
+        case Block4Bit() | Block8Bit():
+            return BlocksPass(spec, place)
         case Float16():
             return Float16Pass(spec, place)
         case _:

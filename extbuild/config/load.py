@@ -176,6 +176,13 @@ def _check_recipe(entry: ModelEntry, folder: str) -> None:
             found=repr(recipe.name),
             do=f"write name = {folder!r}",
         )
+    if recipe.task not in METRICS:
+        raise ConfigError(
+            f"{place}: task",
+            f"must be {' or '.join(METRICS)}: the extension has no use for another",
+            found=repr(recipe.task),
+            do="take the model out of [tool.extbuild] models",
+        )
     policies = {"moderation": recipe.moderation, "completion": recipe.completion}
     for task, policy in policies.items():
         if (task == recipe.task) != (policy is not None):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from extbuild.artifacts import Task
-from extbuild.config.runtime import Frozen
+from extbuild.config.runtime import Frozen, WebGpu
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 BlockSize = Literal[32, 64, 128]
@@ -27,10 +27,12 @@ class DynamicInt8(Frozen):
     """Signed int8 weights per output channel, activations quantised at run time.
 
     ``skip`` holds names (or fnmatch patterns) of weights that stay as they are; ``embeddings``
-    also stores embedding tables as int8 rows.
+    also stores embedding tables as int8 rows. With ``weight_bits = 7`` values of products stay
+    within -63..63, the form for which relaxed SIMD has its fastest instruction.
     """
 
     name: Literal["dynamic_int8"]
+    weight_bits: Literal[7, 8] = 8
     skip: tuple[str, ...] = ()
     embeddings: bool = True
 
@@ -43,6 +45,14 @@ class Block4Bit(Frozen):
     skip: tuple[str, ...] = ()
 
 
+class Block8Bit(Frozen):
+    """8-bit weights in blocks of ``block`` values along the input dimension."""
+
+    name: Literal["block_8bit"]
+    block: BlockSize = 32
+    skip: tuple[str, ...] = ()
+
+
 class Float16(Frozen):
     """Store the float32 weights that are left as float16."""
 
@@ -51,7 +61,7 @@ class Float16(Frozen):
 
 
 PassSpec = Annotated[
-    FoldConstants | TieEmbeddings | DynamicInt8 | Block4Bit | Float16,
+    FoldConstants | TieEmbeddings | DynamicInt8 | Block4Bit | Block8Bit | Float16,
     Field(discriminator="name"),
 ]
 
@@ -89,6 +99,15 @@ class CompletionPolicy(Frozen):
     max_words: Annotated[int, Field(ge=1, le=32)] = 6
 
 
+class RuntimePolicy(Frozen):
+    """Where the model runs. ``webgpu``: never, where it measures faster, or wherever it is right.
+
+    Anything but never packs the model for ONNX Runtime Web beside the engine's files.
+    """
+
+    webgpu: WebGpu = "never"
+
+
 class Recipe(Frozen):
     """One recipe. ``name`` and ``task`` agree with the folder and the policy block given."""
 
@@ -99,5 +118,6 @@ class Recipe(Frozen):
     passes: tuple[PassSpec, ...]
     budget: Budget
     gates: dict[str, Gate] = Field(default_factory=dict)
+    runtime: RuntimePolicy = RuntimePolicy()
     moderation: ModerationPolicy | None = None
     completion: CompletionPolicy | None = None

@@ -6,14 +6,9 @@ import onnx_ir as ir
 
 from extbuild.artifacts import SourceModel, Task
 from extbuild.errors import SourceError
+from extbuild.source.checkpoint import INDEX_FILE, WEIGHTS_FILE, weight_files
 from extbuild.source.config_json import ModelConfig, parse_config
-from extbuild.source.huggingface import (
-    INDEX_FILE,
-    WEIGHTS_FILE,
-    Built,
-    build_graph,
-    weight_files,
-)
+from extbuild.source.huggingface import Built, build_graph
 from extbuild.source.onnx_file import ONNX_FILE, adopt, embedding_rows, read_onnx
 from extbuild.source.tokenizer import check_vocabulary, parse_tokenizer
 
@@ -37,7 +32,7 @@ def load_source(directory: Path, name: str, task: Task) -> SourceModel:
         task=task,
         graph=built.graph,
         tokenizer_json=tokenizer_bytes,
-        config=config.values,
+        config=config.common(),
         params=built.params,
         source_bytes=sum(file.stat().st_size for file in files),
     )

@@ -57,14 +57,16 @@ def read_onnx(file: Path) -> tuple[ir.Model, list[Path]]:
 
 def adopt(file: Path, model: ir.Model, config: ModelConfig, task: Task) -> None:
     """Check a freshly read graph against the conventions and settle token types, in place."""
-    if task == "moderation":
+    if task != "completion":
         for value in model.graph.inputs:
             if value.name in (*ENCODER_INPUTS, "token_type_ids"):
                 _require_type(file, value, ir.DataType.INT64, IDS)
         _replace_token_types(model)
         _require_names(file, "input", model.graph.inputs, ENCODER_INPUTS)
-        _require_names(file, "output", model.graph.outputs, ("logits",))
-        _require_labels(file, model, len(config.labels()))
+        output = "logits" if task == "moderation" else "embeddings"
+        _require_names(file, "output", model.graph.outputs, (output,))
+        width = len(config.labels()) if task == "moderation" else config.whole("hidden_size")
+        _require_width(file, model.graph.outputs[0], width)
         return
     layers = range(config.whole("num_hidden_layers"))
     past = [f"past_key_values.{i}.{kind}" for i in layers for kind in ("key", "value")]
@@ -179,12 +181,13 @@ def _require_names(file: Path, kind: str, values: Sequence[ir.Value], names: Seq
         )
 
 
-def _require_labels(file: Path, model: ir.Model, labels: int) -> None:
-    shape = model.graph.outputs[0].shape
-    if shape is None or len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != labels):
+def _require_width(file: Path, output: ir.Value, width: int) -> None:
+    shape = output.shape
+    key = "labels" if output.name == "logits" else "hidden_size"
+    if shape is None or len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != width):
         raise SourceError(
-            f"{file}: logits",
-            f"must have the shape (batch, {labels}) for the labels of config.json",
+            f"{file}: {output.name}",
+            f"must have the shape (batch, {width}) for the {key} of config.json",
             found=str(shape),
-            do="correct id2label in config.json",
+            do=f"correct {'id2label' if key == 'labels' else key} in config.json",
         )

@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from extbuild.compress.kernels import (
-    Blocks4Bit,
+    Bits,
+    Blocks,
     quantize_blocks,
     quantize_columns,
     quantize_rows,
@@ -21,14 +22,14 @@ MATRICES = arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 6)), e
 BLOCK_MATRICES = arrays(np.float32, st.sampled_from([(32, 3), (64, 2), (96, 1)]), elements=VALUES)
 
 
-@given(MATRICES)
-def test_int8_columns_err_by_half_a_step_and_report_it(weight: Float32) -> None:
-    stored = quantize_columns(weight)
+@given(MATRICES, st.sampled_from([63, 127]))
+def test_int8_columns_err_by_half_a_step_and_report_it(weight: Float32, most: int) -> None:
+    stored = quantize_columns(weight, most)
     error = np.abs(stored.values * stored.scales - weight)
     assert stored.values.dtype == np.int8
-    assert stored.values.min(initial=0) >= -127
+    assert np.abs(stored.values).max(initial=0) <= most
     assert stored.max_abs_error == pytest.approx(error.max(), rel=1e-6)
-    # A column whose peak is below float32's normal range over 127 is stored as zeros.
+    # A column whose peak is below float32's normal range over most is stored as zeros.
     assert (error <= stored.scales * 0.501 + 1e-6 * np.abs(weight)).all()
 
 
@@ -54,9 +55,9 @@ def test_int8_by_hand(weight: list, values: list, scales: list) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(BLOCK_MATRICES)
-def test_4_bit_blocks_report_their_error_and_never_lose_to_zeros(weight: Float32) -> None:
-    stored = quantize_blocks(weight, 32)
+@given(BLOCK_MATRICES, st.sampled_from([4, 8]))
+def test_blocks_report_their_error_and_never_lose_to_zeros(weight: Float32, bits: Bits) -> None:
+    stored = quantize_blocks(weight, 32, bits)
     error = np.abs(unpack_blocks(stored) - weight)
     assert stored.max_abs_error == pytest.approx(error.max(), rel=1e-5, abs=1e-30)
     as_blocks = error.T.reshape(weight.shape[1], -1, 32).astype(np.float64)
@@ -64,12 +65,42 @@ def test_4_bit_blocks_report_their_error_and_never_lose_to_zeros(weight: Float32
     assert ((as_blocks**2).sum(-1) <= (whole**2).sum(-1) * 1.001 + 1e-30).all()
 
 
-@given(st.integers(0, 2**32 - 1))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 0.12), (8, 0.008)]))
 @settings(max_examples=20, deadline=None)
-def test_4_bit_blocks_keep_most_of_a_normal_matrix(seed: int) -> None:
+def test_blocks_keep_most_of_a_normal_matrix(seed: int, case: tuple[Bits, float]) -> None:
+    bits, most = case
     weight = np.random.default_rng(seed).standard_normal((64, 8)).astype(np.float32)
-    left = unpack_blocks(quantize_blocks(weight, 32)) - weight
-    assert np.sqrt((left**2).mean()) < 0.12
+    left = unpack_blocks(quantize_blocks(weight, 32, bits)) - weight
+    assert np.sqrt((left**2).mean()) < most
+
+
+@settings(max_examples=40, deadline=None)
+@given(BLOCK_MATRICES, st.sampled_from([4, 8]))
+def test_scales_of_blocks_are_stored_exactly_by_float16(weight: Float32, bits: Bits) -> None:
+    scales = quantize_blocks(weight, 32, bits).scales
+    assert np.isfinite(scales).all()
+    assert (scales != 0).all()
+    assert (scales.astype(np.float16).astype(np.float32) == scales).all()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_values_are_the_nearest_to_the_rounded_scale(bits: Bits) -> None:
+    weight = np.random.default_rng(0).uniform(-1, 1, (256, 64)).astype(np.float32)
+    stored = quantize_blocks(weight, 32, bits)
+    assert stored.zero_points is None
+    scales = np.repeat(stored.scales, 32, axis=1).T
+    middle = 1 << (bits - 1)
+    nearest = np.clip(np.rint(weight / scales), -middle, middle - 1) * scales
+    assert unpack_blocks(stored) == pytest.approx(nearest, abs=1e-6)
+
+
+@pytest.mark.parametrize("block", [32, 64, 128])
+def test_8_bit_layout_is_that_of_the_operator(block: int) -> None:
+    weight = np.random.default_rng(0).uniform(0, 1, (384, 5)).astype(np.float32)
+    stored = quantize_blocks(weight, block, 8)
+    assert stored.packed.shape == (5, 384 // block, block)
+    assert stored.scales.shape == (5, 384 // block)
+    assert stored.zero_points is None
 
 
 @pytest.mark.parametrize("block", [32, 64, 128])
@@ -85,7 +116,7 @@ def test_4_bit_layout_is_that_of_the_operator(block: int) -> None:
 def test_the_even_value_lies_in_the_low_nibble() -> None:
     packed = np.zeros((1, 1, 16), np.uint8)
     packed[0, 0, 0] = 0x2F
-    stored = Blocks4Bit(packed, np.ones((1, 1), np.float32), None, 0.0)
+    stored = Blocks(4, packed, np.ones((1, 1), np.float32), None, 0.0)
     assert unpack_blocks(stored)[:2, 0].tolist() == [15 - 8, 2 - 8]
 
 

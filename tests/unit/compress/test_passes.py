@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from extbuild.artifacts import CompressedModel, SourceModel, Task
-from extbuild.compress.kernels import quantize_blocks, unpack_blocks
+from extbuild.compress.kernels import Bits, quantize_blocks, unpack_blocks
 from extbuild.compress.run import compress
 from extbuild.config.recipe import (
     Block4Bit,
+    Block8Bit,
     DynamicInt8,
     Float16,
     FoldConstants,
@@ -29,7 +30,9 @@ Floats = NDArray[np.float32]
 FOLD = FoldConstants(name="fold_constants")
 TIE = TieEmbeddings(name="tie_embeddings")
 INT8 = DynamicInt8(name="dynamic_int8")
+INT7 = DynamicInt8(name="dynamic_int8", weight_bits=7)
 INT4 = Block4Bit(name="block_4bit")
+BLOCK8 = Block8Bit(name="block_8bit")
 HALF = Float16(name="float16")
 IDS = [2, 40, 57, 90, 41, 3]
 
@@ -71,13 +74,17 @@ def operators(graph: ir.Model) -> list[str]:
         ("moderation", [FOLD], 1e-6),
         ("moderation", [FOLD, INT8], 0.04),
         ("moderation", [INT8], 0.04),
+        ("moderation", [FOLD, INT7], 0.06),
         ("moderation", [FOLD, INT4], 0.5),
+        ("moderation", [FOLD, BLOCK8], 0.03),
         ("moderation", [FOLD, HALF], 1e-3),
         ("moderation", [FOLD, INT4, INT8, HALF], 0.5),
         ("completion", [FOLD], 1e-6),
         ("completion", [TIE], 1e-6),
         ("completion", [FOLD, TIE, INT8], 0.06),
         ("completion", [INT8], 0.06),
+        ("completion", [FOLD, TIE, INT7], 0.08),
+        ("completion", [TIE, BLOCK8], 0.03),
         ("completion", [TIE, INT4], 0.6),
         ("completion", [TIE, HALF], 1e-3),
     ],
@@ -99,6 +106,7 @@ def test_logits_stay_near(
         ("moderation", [FOLD, INT4, INT8], 0.36),
         ("completion", [FOLD, TIE, INT8], 0.30),
         ("completion", [TIE, INT4], 0.18),
+        ("completion", [TIE, BLOCK8], 0.31),
         ("completion", [TIE, HALF], 0.55),
     ],
     ids=str,
@@ -108,6 +116,20 @@ def test_weights_shrink(
 ) -> None:
     reports = compress(models[task], passes).reports
     assert reports[-1].weight_bytes_after / reports[0].weight_bytes_before < most
+
+
+@pytest.mark.parametrize(("spec", "most"), [(INT7, 63), (INT8, 127)])
+def test_weights_of_products_use_the_bits_that_they_may(
+    models: dict[Task, SourceModel], spec: PassSpec, most: int
+) -> None:
+    graph = compress(models["moderation"], [spec]).graph
+    products = [node for node in graph.graph if node.op_type == "MatMulIntegerToFloat"]
+    assert len(products) == 2 * 6 + 1
+    for node in products:
+        held = node.inputs[1].const_value.numpy()
+        assert np.abs(held.astype(int)).max() == most
+    table = graph.graph.initializers["bert.embeddings.word_embeddings.weight.int8"]
+    assert np.abs(table.const_value.numpy().astype(int)).max() == 127
 
 
 @pytest.mark.parametrize("task", ["moderation", "completion"])
@@ -128,40 +150,51 @@ def test_a_shared_table_is_stored_once_as_int8(models: dict[Task, SourceModel]) 
     ]
 
 
-def test_a_shared_table_is_stored_once_in_4_bits(models: dict[Task, SourceModel]) -> None:
-    graph = compress(models["completion"], [TIE, INT4]).graph
+@pytest.mark.parametrize(("spec", "bits"), [(INT4, 4), (BLOCK8, 8)])
+def test_a_shared_table_is_stored_once_in_blocks(
+    models: dict[Task, SourceModel], spec: PassSpec, bits: int
+) -> None:
+    graph = compress(models["completion"], [TIE, spec]).graph
     tables = [
         name
         for name in graph.graph.initializers
-        if name.endswith("embed_tokens.weight.transposed.int4")
+        if name.endswith(f"embed_tokens.weight.transposed.int{bits}")
     ]
     assert len(tables) == 1
     assert operators(graph).count("GatherBlockQuantized") == 1
 
 
-def test_4_bit_operators_read_what_the_kernel_wrote(models: dict[Task, SourceModel]) -> None:
+@pytest.mark.parametrize(("spec", "bits"), [(INT4, 4), (BLOCK8, 8)])
+def test_operators_of_blocks_read_what_the_kernel_wrote(
+    models: dict[Task, SourceModel], spec: PassSpec, bits: Bits
+) -> None:
     tied = compress(models["completion"], [TIE]).graph
     expected = tied.clone()
     for value in expected.graph.initializers.values():
         held = value.const_value
         if held is not None and held.dtype == ir.DataType.FLOAT and len(held.shape) == 2:
-            stored = quantize_blocks(held.numpy(), 32)
+            stored = quantize_blocks(held.numpy(), 32, bits)
             value.const_value = ir.Tensor(unpack_blocks(stored), name=value.name)
-    found = compress(replace(models["completion"], graph=tied), [INT4]).graph
+    found = compress(replace(models["completion"], graph=tied), [spec]).graph
     assert run(found, "completion") == pytest.approx(run(expected, "completion"), abs=1e-4)
 
 
-@pytest.mark.parametrize("shift", [0.0, 1.0], ids=["symmetric", "with zero points"])
+@pytest.mark.parametrize("kind", [Block4Bit, Block8Bit])
+@pytest.mark.parametrize("shift", [0.0, 1.0], ids=["around zero", "all positive"])
 @pytest.mark.parametrize("block", [32, 64])
-def test_a_4_bit_product_is_that_of_the_unpacked_matrix(
-    models: dict[Task, SourceModel], shift: float, block: Literal[32, 64]
+def test_a_product_in_blocks_is_that_of_the_unpacked_matrix(
+    models: dict[Task, SourceModel],
+    kind: type[Block4Bit] | type[Block8Bit],
+    shift: float,
+    block: Literal[32, 64],
 ) -> None:
+    bits: Bits = 4 if kind is Block4Bit else 8
     rng = np.random.default_rng(0)
     weight = (shift + rng.uniform(-1, 1, (192, 16))).astype(np.float32)
-    stored = quantize_blocks(weight, block)
-    assert (stored.zero_points is None) == (shift == 0)
+    stored = quantize_blocks(weight, block, bits)
+    assert (stored.zero_points is None) == (shift == 0 or bits == 8)
     graph = one_node("MatMul", weight, {}, None)
-    spec = Block4Bit(name="block_4bit", block=block)
+    spec = kind(name=f"block_{bits}bit", block=block)
     after = compress(named(models, graph), [spec]).graph
     x = rng.standard_normal((3, 192)).astype(np.float32)
     found = Session(ir.to_proto(after).SerializeToString()).run({"x": x})[0]
@@ -201,12 +234,12 @@ def test_skipped_weights_stay_as_they_are(models: dict[Task, SourceModel]) -> No
 
 
 def test_narrow_heads_stay_float(models: dict[Task, SourceModel]) -> None:
-    for spec in (INT8, INT4):
+    for spec in (INT8, INT4, BLOCK8):
         kept = compress(models["moderation"], [spec]).graph.graph.initializers
         assert kept["classifier.weight"].dtype == ir.DataType.FLOAT
 
 
-@pytest.mark.parametrize("spec", [INT8, INT4], ids=str)
+@pytest.mark.parametrize("spec", [INT8, INT4, BLOCK8], ids=str)
 @pytest.mark.parametrize("transposed", [0, 1])
 @pytest.mark.parametrize("bias", [None, "vector"])
 def test_gemm_is_a_product(
@@ -220,7 +253,7 @@ def test_gemm_is_a_product(
     assert "Gemm" not in operators(after)
     result = Session(ir.to_proto(after).SerializeToString()).run({"x": x})[0]
     expected = x @ weight + (shift if bias else 0)
-    assert np.abs(result - expected).max() < (0.2 if spec is INT8 else 2.0)
+    assert np.abs(result - expected).max() < (2.0 if spec is INT4 else 0.2)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,15 @@ def test_a_project_is_read_into_frozen_values(write: Write) -> None:
     assert moderation.recipe.passes[1].name == "block_4bit"
 
 
+def test_what_is_not_said_about_running_has_a_default(write: Write) -> None:
+    changed = PYPROJECT.replace("max_shard_bytes", "# ")
+    project = load_project(write({**FILES, "pyproject.toml": changed}))
+    extension = project.extension
+    assert (extension.max_shard_bytes, extension.idle_unload_seconds) == (1 << 20, 300)
+    assert (extension.engine, extension.lying_backend) == (True, None)
+    assert project.model("moderation").recipe.runtime.webgpu == "never"
+
+
 def test_a_package_may_have_one_feature_alone(write: Write) -> None:
     alone = PYPROJECT.replace('["moderation", "completion"]', '["completion"]')
     project = load_project(write({**FILES, "pyproject.toml": alone}))
@@ -245,6 +254,19 @@ BROKEN = [
         "gates.bits_per_byte.max_rise: must be a finite number, got inf",
     ),
     (
+        "models/completion/recipe.toml",
+        'task = "completion"',
+        'task = "embedding"',
+        "models/completion/recipe.toml: task: must be moderation or completion: the extension "
+        "has no use for another, got 'embedding'; take the model out of [tool.extbuild] models",
+    ),
+    (
+        "models/completion/recipe.toml",
+        '{ name = "dynamic_int8" }',
+        '{ name = "dynamic_int8", weight_bits = 6 }',
+        "models/completion/recipe.toml: passes[0].weight_bits: ",
+    ),
+    (
         "pyproject.toml",
         "sidelight@example.org",
         "sidelight",
@@ -255,6 +277,24 @@ BROKEN = [
         "max_shard_bytes = 1_000_000",
         "max_shard_bytes = 200_000_000",
         "pyproject.toml: tool.extbuild.max_shard_bytes: must be less than or equal to 104857600",
+    ),
+    (
+        "pyproject.toml",
+        "max_shard_bytes = 1_000_000",
+        'lying_backend = "engine-simmd"',
+        "got 'engine-simmd'; did you mean 'engine-simd'?",
+    ),
+    (
+        "pyproject.toml",
+        "max_shard_bytes = 1_000_000",
+        "idle_unload_seconds = 0",
+        "tool.extbuild.idle_unload_seconds: must be greater than or equal to 1, got 0",
+    ),
+    (
+        "models/completion/recipe.toml",
+        "completion = {",
+        'runtime = { webgpu = "sometimes" }\ncompletion = {',
+        "recipe.toml: runtime.webgpu: must be one of 'never', 'measure' or 'always'",
     ),
     (
         "pyproject.toml",

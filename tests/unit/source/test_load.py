@@ -170,10 +170,10 @@ FAULTS: list[tuple[str, Task, Damage, list[str]]] = [
         ["holds 9 tensors that config.json has no place for"],
     ),
     (
-        "rotary scaling",
+        "rotary scaling of another kind",
         "completion",
-        config(rope_scaling={"type": "linear", "factor": 2}),
-        ["rope_scaling: must be null"],
+        config(rope_scaling={"type": "longrope", "factor": 2}),
+        ["rope_scaling: rope_type: must be one of default, linear", 'got "longrope"'],
     ),
     (
         "labels with a hole",

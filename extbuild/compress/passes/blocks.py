@@ -1,19 +1,19 @@
-"""4-bit weights in blocks of ``block`` values along the input dimension.
+"""4-bit or 8-bit weights in blocks of ``block`` values along the input dimension.
 
 Rules:
 
-1. ``x @ W`` with a float32 initialiser W ``(k, n)`` becomes com.microsoft MatMulNBits, bits = 4.
-   ``block`` must divide k. Scales minimise the squared error of their block; zero points are stored
-   only where they pay (see kernels.quantize_blocks).
+1. ``x @ W`` with a float32 initialiser W ``(k, n)`` becomes com.microsoft MatMulNBits.
+   ``block`` must divide k. Scales minimise the squared error of their block and are numbers that
+   float16 holds exactly; zero points are stored only where they pay, with 8 bits nowhere (see
+   kernels.quantize_blocks).
 2. A Gemm with a transposed weight is read as ``x @ W``; its bias becomes an Add.
 3. Heads with fewer than :data:`MIN_COLUMNS` outputs stay.
 4. A table shared with the head (see tie_embeddings) is stored once: the head is a MatMulNBits and
-   the lookup a GatherBlockQuantized on the same bytes, seen as ``(vocab, hidden / 2)``.
+   the lookup a GatherBlockQuantized on the same bytes, seen as ``(vocab, bytes of a row)``.
 5. Plain tables stay; dynamic_int8 or float16 may follow for them.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -28,9 +28,9 @@ from extbuild.compress.graph import (
     replace,
     unmatched,
 )
-from extbuild.compress.kernels import Blocks4Bit, Float32, quantize_blocks
+from extbuild.compress.kernels import Bits, Blocks, Float32, quantize_blocks
 from extbuild.compress.uses import Use, matrix_uses
-from extbuild.config.recipe import Block4Bit
+from extbuild.config.recipe import Block4Bit, Block8Bit
 from extbuild.errors import CompressError, ContractError
 
 MIN_COLUMNS = 8
@@ -38,8 +38,9 @@ MIN_COLUMNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The initialisers of one 4-bit matrix ``(k, n)``; see kernels.Blocks4Bit for shapes."""
+    """The initialisers of one matrix ``(k, n)``; see kernels.Blocks for shapes."""
 
+    bits: Bits
     packed: ir.Value
     scales: ir.Value
     zero_points: ir.Value | None
@@ -49,12 +50,21 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Block4BitPass:
+class BlocksPass:
     """See the rules above. ``place`` names the recipe entry in errors."""
 
-    spec: Block4Bit
+    spec: Block4Bit | Block8Bit
     place: str
-    name: Literal["block_4bit"] = "block_4bit"
+
+    @property
+    def name(self) -> str:
+        """The recipe's name of it, which says the bits."""
+        return self.spec.name
+
+    @property
+    def bits(self) -> Bits:
+        """Bits of one stored value."""
+        return 4 if self.spec.name == "block_4bit" else 8
 
     def requires(self, model: ir.Model) -> None:
         """Something can be quantised, and the block divides the rows of all of it."""
@@ -87,7 +97,7 @@ class Block4BitPass:
         error, free = 0.0, 0
         chosen = _chosen(model, self.spec.skip)
         for value, uses in chosen:
-            blocks = quantize_blocks(_matrix(value, uses), self.spec.block)
+            blocks = quantize_blocks(_matrix(value, uses), self.spec.block, self.bits)
             stored = _store(model, value, uses, blocks, self.spec.block)
             for use in uses:
                 if use.kind == "columns":
@@ -98,19 +108,20 @@ class Block4BitPass:
             free += blocks.zero_points is not None
         drop_unused(model)
         notes = (f"{free} of {len(chosen)} matrices with zero points",)
-        return Outcome(len(chosen), error, notes)
+        return Outcome(len(chosen), error, notes if self.bits == 4 else ())
 
     def ensures(self, model: ir.Model, outcome: Outcome) -> None:
         """Every chosen matrix is gone, and packed weights have the shape the operator wants."""
         if _chosen(model, self.spec.skip):
-            raise ContractError("block_4bit left a matrix that it chose")
+            raise ContractError(f"{self.name} left a matrix that it chose")
         for node in model.graph:
             if node.op_type == "MatMulNBits":
                 packed = constant(node.inputs[1])
                 k, n = (node.attributes[key].as_int() for key in ("K", "N"))
                 block = node.attributes["block_size"].as_int()
-                if packed is None or packed.shape != (n, k // block, block // 2):
-                    raise ContractError(f"block_4bit left {node.name} with a wrong layout")
+                row_bytes = block * node.attributes["bits"].as_int() // 8
+                if packed is None or packed.shape != (n, k // block, row_bytes):
+                    raise ContractError(f"{self.name} left {node.name} with a wrong layout")
 
 
 def _chosen(model: ir.Model, skip: tuple[str, ...]) -> list[tuple[ir.Value, list[Use]]]:
@@ -145,14 +156,13 @@ def _turned(lookup: ir.Node) -> ir.Node | None:
     return node if order and list(order.as_ints()) == [*range(1, count), 0] else None
 
 
-def _store(
-    model: ir.Model, value: ir.Value, uses: list[Use], blocks: Blocks4Bit, block: int
-) -> Stored:
+def _store(model: ir.Model, value: ir.Value, uses: list[Use], blocks: Blocks, block: int) -> Stored:
     name = str(value.name)
     k, n = _matrix(value, uses).shape
     zeros = blocks.zero_points
     return Stored(
-        packed=add_initializer(model, f"{name}.int4", blocks.packed),
+        bits=blocks.bits,
+        packed=add_initializer(model, f"{name}.int{blocks.bits}", blocks.packed),
         scales=add_initializer(model, f"{name}.scale", blocks.scales),
         zero_points=None if zeros is None else add_initializer(model, f"{name}.zero", zeros),
         k=k,
@@ -166,9 +176,14 @@ def _product(node: ir.Node, stored: Stored) -> None:
     inputs = [node.inputs[0], stored.packed, stored.scales]
     if stored.zero_points is not None:
         inputs.append(stored.zero_points)
-    sizes = {"K": stored.k, "N": stored.n, "bits": 4, "block_size": stored.block}
+    sizes = {"K": stored.k, "N": stored.n, "bits": stored.bits, "block_size": stored.block}
     result = insert(
-        node, "MatMulNBits", inputs, f"{node.name}.int4", {**sizes}, domain="com.microsoft"
+        node,
+        "MatMulNBits",
+        inputs,
+        f"{node.name}.int{stored.bits}",
+        {**sizes},
+        domain="com.microsoft",
     )
     if node.op_type == "Gemm" and len(node.inputs) > 2 and node.inputs[2] is not None:
         result = insert(node, "Add", [result, node.inputs[2]], f"{node.name}.bias")
@@ -180,15 +195,15 @@ def _lookup(model: ir.Model, node: ir.Node, stored: Stored) -> None:
     turned = _turned(node)
     if turned is None:
         raise ContractError(f"{node.name} is not followed by its Transpose")
+    row_bytes = stored.k * stored.bits // 8
     shape = add_initializer(
-        model, f"int64.{stored.n}_{stored.k // 2}", np.asarray([stored.n, stored.k // 2], np.int64)
+        model, f"int64.{stored.n}_{row_bytes}", np.asarray([stored.n, row_bytes], np.int64)
     )
-    flat = insert(node, "Reshape", [stored.packed, shape], f"{node.name}.int4.flat")
+    name = f"{node.name}.int{stored.bits}"
+    flat = insert(node, "Reshape", [stored.packed, shape], f"{name}.flat")
     inputs = [flat, node.inputs[1], stored.scales]
     if stored.zero_points is not None:
         inputs.append(stored.zero_points)
-    sizes = {"gather_axis": 0, "quantize_axis": 1, "block_size": stored.block, "bits": 4}
-    rows = insert(
-        node, "GatherBlockQuantized", inputs, f"{node.name}.int4", {**sizes}, domain="com.microsoft"
-    )
+    sizes = {"gather_axis": 0, "quantize_axis": 1, "block_size": stored.block, "bits": stored.bits}
+    rows = insert(node, "GatherBlockQuantized", inputs, name, {**sizes}, domain="com.microsoft")
     replace(turned, rows)
