@@ -15,8 +15,12 @@ from typing import Literal
 
 import onnx_ir as ir
 
-Task = Literal["moderation", "completion"]
+Task = Literal["moderation", "completion", "embedding"]
+"""What a model is for. The extension has no use for an embedding yet, so no recipe packs one."""
 TargetName = Literal["chrome", "firefox"]
+Backend = Literal["engine", "onnxruntime-web"]
+Variant = Literal["simd", "relaxed", "threads"]
+"""The engine compiled for plain SIMD128, with relaxed SIMD, and that with shared memory too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +85,71 @@ class QualityMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledModel:
-    """What the extension runs: a weightless graph file and one blob of weights.
+class EngineFiles:
+    """A model for the engine: `program` and `weights` ship, `module` is the engine they ship with.
+
+    `module` is the variant ``relaxed``, so that a compiled model can be run and judged as it ships.
+    """
+
+    program: bytes
+    weights: bytes
+    module: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OrtFiles:
+    """A model for ONNX Runtime Web: a weightless graph file and one blob of weights.
 
     ``graph`` is a serialised ONNX file whose initialisers point into ``weights`` (external data,
-    location ``weights.bin``, offsets aligned to 64 bytes). ``operators`` counts nodes by
-    ``domain::op_type``.
+    location ``weights.bin``, offsets aligned to 64 bytes). ``graph_f16`` computes in float16 from
+    the same weights, for GPUs that can.
+    """
+
+    graph: bytes
+    graph_f16: bytes | None
+    weights: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledModel:
+    """What the extension runs: files for the engine, for ONNX Runtime Web, or for both.
+
+    ``operators`` counts the graph's nodes by ``domain::op_type``. ``golden`` is the file of inputs
+    and results by which a backend is tested before it is trusted; empty for a model that is only
+    measured. ``not_lowered`` says why the engine does not run the model.
     """
 
     name: str
     task: Task
-    graph: bytes
-    weights: bytes
     tokenizer_json: bytes
     operators: Mapping[str, int]
+    engine: EngineFiles | None
+    ort: OrtFiles | None
+    golden: bytes
+    not_lowered: str | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """What runs the model where no GPU does."""
+        return "onnxruntime-web" if self.engine is None else "engine"
+
+    @property
+    def parts(self) -> Mapping[str, int]:
+        """Bytes of what is packed, by kind, before the archive compresses it."""
+        parts = {"tokenizer": len(self.tokenizer_json), "golden": len(self.golden)}
+        graphs, weights = 0, 0
+        if self.engine is not None:
+            parts["program"] = len(self.engine.program)
+            weights += len(self.engine.weights)
+        if self.ort is not None:
+            graphs += len(self.ort.graph) + len(self.ort.graph_f16 or b"")
+            weights += len(self.ort.weights)
+        return {**parts, **({"graph": graphs} if graphs else {}), "weights": weights}
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One contiguous range of a model's weights blob, stored as one file."""
+    """One contiguous range of a blob of weights, stored as one file."""
 
     file: str
     offset: int
@@ -108,16 +158,34 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardedBlob:
+    """A blob of weights on disk: ``shards`` in order, together ``bytes`` long."""
+
+    bytes: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ShardedModel:
-    """A compiled model on disk: ``directory`` holds graph.onnx, tokenizer.json and the shards."""
+    """A compiled model on disk: ``directory`` holds its files; see shard/write.py for their names.
+
+    ``engine`` and ``ort`` are the weights in either layout, None where the model has none.
+    """
 
     name: str
     task: Task
     directory: Path
-    shards: tuple[Shard, ...]
-    weights_bytes: int
+    engine: ShardedBlob | None
+    ort: ShardedBlob | None
     packed_bytes: int
     sha256: str
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Every shard of the model."""
+        return tuple(
+            shard for blob in (self.engine, self.ort) if blob is not None for shard in blob.shards
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import onnx
 
+from extbuild.compile.run import ort_files
 from extbuild.errors import QualityError
 from extbuild.files import human_bytes
 from extbuild.prepare import PreparedModel
@@ -18,7 +19,7 @@ def require_budget(model: PreparedModel) -> None:
     parts = ", ".join(f"{name} {human_bytes(size)}" for name, size in model.parts.items())
     largest = ", ".join(
         f"{name} {human_bytes(size)}"
-        for name, size in largest_weights(model.compiled.graph)[:_LARGEST]
+        for name, size in largest_weights(ort_files(model.reference).graph)[:_LARGEST]
     )
     used = {spec.name for spec in recipe.passes}
     if "block_4bit" not in used:

@@ -110,6 +110,10 @@ class Cache:
                 made.rename(place)
         return Entry(place / "files", _stored(place)["value"], cached=False)
 
+    def holds(self, key: str) -> bool:
+        """Whether :meth:`get` would find the entry `key`."""
+        return _intact(self._directory / key) is not None
+
     def prune(self) -> None:
         """Remove the entries used longest ago until the rest fits, and drafts of killed builds."""
         if not self._directory.exists():

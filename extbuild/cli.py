@@ -54,6 +54,8 @@ def build(root: Path, *, as_json: bool) -> int:
     except KeyboardInterrupt:
         print("interrupted; dist/ is unchanged", file=sys.stderr)
         return INTERRUPTED
+    for model in report.models:
+        _warn(model.name, model.not_lowered)
     dist = Workshop(project.root).dist
     if as_json:
         record = json.loads((dist / "report.json").read_text())
@@ -77,8 +79,9 @@ def verify(root: Path) -> int:
 def evaluate(root: Path, name: str, *, data: str, out: str) -> int:
     """Measure the model as it ships on a file of the user's own."""
     from extbuild.evaluate.run import evaluate_file
-    from extbuild.pipeline import Workshop
+    from extbuild.pipeline import Workshop, engine_modules
     from extbuild.prepare import prepare
+    from extbuild.process import run
 
     _require(data, "eval", "--data", "FILE.jsonl")
     _require(out, "eval", "--json", "OUT.json")
@@ -90,7 +93,8 @@ def evaluate(root: Path, name: str, *, data: str, out: str) -> int:
     place = Workshop(project.root)
     with _stages(as_json=False) as stages:
         with storage_errors(project.root), place.exclusive():
-            model = prepare(entry, place.cache, stages)
+            modules = engine_modules(project, run, stages)
+            model = prepare(entry, modules, place.cache, stages)
         with stages.stage(f"evaluate {name}") as step:
             result = evaluate_file(
                 name,
@@ -99,6 +103,7 @@ def evaluate(root: Path, name: str, *, data: str, out: str) -> int:
                 Path(data),
                 progress=lambda done, total: step(f"{done} of {total} rows"),
             )
+    _warn(name, model.compiled.not_lowered)
     text = json.dumps(result, indent=1, allow_nan=False)
     write_atomic(Path(out).absolute(), f"{text}\n".encode())
     for line in figures(result):
@@ -173,13 +178,15 @@ def test(root: Path, *, arguments: str) -> int:
     return run_visibly(command, cwd=root, env=node.env)
 
 
-def bench(root: Path, *, out: str) -> int:
-    """Measure the built extension in real browsers beside its peers."""
+def bench(root: Path, *, out: str, quick: bool = False, only: str = "") -> int:
+    """Measure the engine and the built extension in real browsers beside their peers."""
     from extbuild.bench.run import bench as bench_project
 
     _require(out, "bench", "--json", "OUT.json")
     require_writable(Path(out).absolute())
-    return bench_project(load_project(root), Path(out))
+    parts = [part for part in only.split(",") if part]
+    with _stages(as_json=False) as stages:
+        return bench_project(load_project(root), Path(out), stages, quick=quick, only=parts)
 
 
 def train(name: str, *, data: str, max_minutes: str, arguments: str) -> int:
@@ -189,6 +196,12 @@ def train(name: str, *, data: str, max_minutes: str, arguments: str) -> int:
     given = {"--data": data, "--max-minutes": max_minutes}
     options = [part for option, value in given.items() if value for part in (option, value)]
     return main([name, *options, *shlex.split(arguments)])
+
+
+def _warn(name: str, not_lowered: str | None) -> None:
+    """Tell of a model that the engine does not run, whether or not that was found out just now."""
+    if not_lowered is not None:
+        print(f"warning: {name} runs on ONNX Runtime Web: {not_lowered}", file=sys.stderr)
 
 
 @contextmanager

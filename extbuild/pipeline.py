@@ -2,7 +2,7 @@
 
 ::
 
-    models:    load -> compress -> compile -> evaluate (gate, budget) -> shard
+    models:    load -> compress -> compile -> prove -> evaluate (gate, budget) -> shard
     browsers:  runtime, scripts, assets, manifest -> preflight -> package
     dist:      everything is written beside dist/ and takes its place in one step at the end
 
@@ -10,6 +10,7 @@ Whatever goes wrong on the way, an earlier dist/ is what it was.
 """
 
 import dataclasses
+import functools
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from extbuild.artifacts import Bundle, QualityMetric, ShardedModel
+from extbuild.artifacts import Bundle, QualityMetric, ShardedModel, Variant
 from extbuild.budget import require_budget
 from extbuild.bundle.assets import copy_assets, static_files, write_licences
+from extbuild.bundle.engine import is_built, shipped_engine, write_engine
 from extbuild.bundle.manifest import make_manifest
-from extbuild.bundle.runtime import RuntimeModel, make_runtime, model_folder, runtime_text
+from extbuild.bundle.runtime import (
+    RuntimeModel,
+    make_runtime,
+    model_folder,
+    needs_of,
+    runtime_text,
+)
 from extbuild.bundle.scripts import bundle_scripts, install_packages
 from extbuild.cache import Cache
 from extbuild.config.load import Project
@@ -42,7 +50,7 @@ from extbuild.files import (
 from extbuild.package.archive import checksums, compressor, packed_parts, write_archive
 from extbuild.package.preflight import check_packed, preflight
 from extbuild.package.verify import verify_archive
-from extbuild.prepare import PreparedModel, prepare, quality
+from extbuild.prepare import Modules, PreparedModel, prepare, quality
 from extbuild.process import Node, Runner
 from extbuild.progress import Stages
 from extbuild.report.html import report_html
@@ -55,8 +63,8 @@ from extbuild.targets.base import Target
 # Shards are written once and copied into each package; an archive is never larger than its files.
 _COPIES_PER_TARGET = 2
 # ONNX Runtime Web, scripts and pages of one package, rounded up.
-_FIXED_BYTES_PER_TARGET = 20_000_000
-_STAGES_PER_MODEL = 5
+_FIXED_BYTES_PER_TARGET = 30_000_000
+_STAGES_PER_MODEL = 6
 _STAGES_PER_TARGET = 4
 
 
@@ -119,6 +127,23 @@ class _Packed:
     quality: Mapping[str, QualityMetric]
 
 
+def engine_modules(project: Project, runner: Runner, stages: Stages) -> Modules:
+    """The engine's variants, compiled when they are first asked for, as a stage of their own."""
+    place = Workshop(project.root)
+
+    @functools.cache
+    def modules() -> Mapping[Variant, bytes]:
+        if not project.extension.engine:
+            return {}
+        if is_built(place.source, place.cache):
+            stages.found("engine")
+            return shipped_engine(place.source, place.cache, runner)
+        with stages.stage("engine"):
+            return shipped_engine(place.source, place.cache, runner)
+
+    return modules
+
+
 def build(project: Project, tools: Tools, stages: Stages) -> BuildReport:
     """Build every package of `project` into dist/; all of it or nothing."""
     place = Workshop(project.root)
@@ -140,11 +165,12 @@ def _build(
 ) -> BuildReport:
     extension = project.extension
     stages.plan(
-        1 + _STAGES_PER_MODEL * len(project.models) + _STAGES_PER_TARGET * len(extension.targets)
+        2 + _STAGES_PER_MODEL * len(project.models) + _STAGES_PER_TARGET * len(extension.targets)
     )
     with stages.stage("npm packages"):
         install_packages(place.source, node=tools.node, runner=tools.runner)
-    prepared = [prepare(entry, place.cache, stages) for entry in project.models]
+    modules = engine_modules(project, tools.runner, stages)
+    prepared = [prepare(entry, modules, place.cache, stages) for entry in project.models]
     for model in prepared:
         require_budget(model)
     judged = [(model, quality(model, place.cache, stages)) for model in prepared]
@@ -154,7 +180,7 @@ def _build(
     packed = [_shard(project, model, metrics, draft, stages) for model, metrics in judged]
     dist = draft / "dist"
     packages = [
-        _package(project, place, TARGETS[name], packed, dist, tools, stages)
+        _package(project, place, TARGETS[name], packed, modules, dist, tools, stages)
         for name in extension.targets
     ]
     report = BuildReport(
@@ -198,6 +224,7 @@ def _package(
     place: Workshop,
     target: Target,
     models: Sequence[_Packed],
+    modules: Modules,
     dist: Path,
     tools: Tools,
     stages: Stages,
@@ -205,13 +232,14 @@ def _package(
     """One browser's package: an unpacked folder, checked, and the archive made from it."""
     extension, features = project.extension, [model.sharded.task for model in models]
     unpacked = dist / target.name / "unpacked"
+    described = [_runtime_model(model) for model in models]
+    needs = needs_of(described)
     with stages.stage(f"assets {target.name}"):
-        copy_assets(target, place.source, unpacked)
+        copy_assets(target, place.source, unpacked, needs.ort)
+        engine = write_engine(modules(), target, unpacked) if needs.engine else None
         for model in models:
             shutil.copytree(model.sharded.directory, unpacked / model_folder(model.sharded.name))
-        runtime = make_runtime(
-            extension.name, project.version, [_runtime_model(model) for model in models]
-        )
+        runtime = make_runtime(extension, project.version, described, engine)
         write_atomic(unpacked / "runtime.json", runtime_text(runtime).encode())
         manifest = make_manifest(
             extension, project.version, target, features, static_files(place.source)
@@ -219,9 +247,15 @@ def _package(
         write_atomic(unpacked / "manifest.json", manifest.text.encode())
     with stages.stage(f"scripts {target.name}"):
         npm_packages = bundle_scripts(
-            target, features, place.source, unpacked, node=tools.node, runner=tools.runner
+            target,
+            features,
+            needs,
+            place.source,
+            unpacked,
+            node=tools.node,
+            runner=tools.runner,
         )
-        write_licences(project.root, place.source, npm_packages, unpacked)
+        write_licences(project.root, place.source, npm_packages, needs.ort, unpacked)
     bundle = Bundle(target.name, unpacked, list_files(unpacked))
     with stages.stage(f"preflight {target.name}"):
         preflight(bundle)
@@ -242,7 +276,12 @@ def _package(
 
 def _runtime_model(model: _Packed) -> RuntimeModel:
     prepared = model.prepared
-    return RuntimeModel(model.sharded, prepared.params, dataclasses.asdict(prepared.settings))
+    return RuntimeModel(
+        sharded=model.sharded,
+        params=prepared.params,
+        webgpu=prepared.entry.recipe.runtime.webgpu,
+        values=dataclasses.asdict(prepared.settings),
+    )
 
 
 def _model_report(model: _Packed) -> ModelReport:
@@ -264,6 +303,13 @@ def _model_report(model: _Packed) -> ModelReport:
         shards=model.sharded.shards,
         passes=prepared.passes,
         quality=model.quality,
+        backend=compiled.backend,
+        not_lowered=compiled.not_lowered,
+        operations=prepared.operations,
+        arena_bytes=prepared.proof.arena_bytes,
+        golden_cases=prepared.proof.cases,
+        golden_tolerance=prepared.proof.tolerance,
+        golden_max_error=prepared.proof.max_error,
     )
 
 

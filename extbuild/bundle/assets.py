@@ -1,9 +1,10 @@
 """Everything in a package that is copied: pages, icons, ONNX Runtime Web's files, licences."""
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from extbuild.config.runtime import OrtFlavour
 from extbuild.errors import BundleError
 from extbuild.files import list_files
 from extbuild.targets.base import Target
@@ -11,9 +12,12 @@ from extbuild.targets.base import Target
 ORT_PACKAGE = "onnxruntime-web"
 NOTICES_FILE = "THIRD_PARTY_NOTICES.txt"
 
-# The flavour for CPUs alone: 14.2 MB, where those that also hold a WebGPU backend have 16.8 to
-# 28.3 MB. The worker's backend asks for the "wasm" entry, which loads exactly these two.
-_ORT_FILES = ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+# The flavour for CPUs alone has 14.2 MB, the one that also holds a WebGPU backend 26.8 MB. The
+# worker's backends ask for the entries "wasm" and "webgpu", which load exactly these files.
+_ORT_FILES: Mapping[OrtFlavour, tuple[str, ...]] = {
+    "wasm": ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    "webgpu": ("ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"),
+}
 _ORT_FOLDER = "ort"
 
 _OFFSCREEN_PAGE = "offscreen.html"
@@ -28,13 +32,13 @@ def static_files(source: Path) -> tuple[str, ...]:
     return list_files(directory)
 
 
-def copy_assets(target: Target, source: Path, unpacked: Path) -> None:
-    """Copy static files and the ONNX Runtime Web files that this build of the worker loads."""
+def copy_assets(target: Target, source: Path, unpacked: Path, ort: OrtFlavour | None) -> None:
+    """Copy static files, and the ONNX Runtime Web files of the flavour that the worker loads."""
     for file in static_files(source):
         if file != _OFFSCREEN_PAGE or target.offscreen:
             _copy(source / "static" / file, unpacked / file)
     dist = source / "node_modules" / ORT_PACKAGE / "dist"
-    for file in _ORT_FILES:
+    for file in _ORT_FILES[ort] if ort is not None else ():
         if not (dist / file).is_file():
             raise BundleError(
                 f"{source.name}/node_modules/{ORT_PACKAGE}/dist/{file}",
@@ -44,14 +48,24 @@ def copy_assets(target: Target, source: Path, unpacked: Path) -> None:
         _copy(dist / file, unpacked / _ORT_FOLDER / file)
 
 
-def write_licences(root: Path, source: Path, packages: Collection[str], unpacked: Path) -> None:
-    """Our licence, and the notices of every npm package whose code is in the package."""
+def write_licences(
+    root: Path,
+    source: Path,
+    packages: Collection[str],
+    ort: OrtFlavour | None,
+    unpacked: Path,
+) -> None:
+    """Our licence, and the notices of every npm package whose code is in the package.
+
+    `packages` are those that were bundled; ONNX Runtime Web's own files are copied.
+    """
     licence = root / "LICENSE"
     if not licence.is_file():
         raise BundleError("LICENSE", "missing", do="restore it")
     _copy(licence, unpacked / "LICENSE")
     parts = ["This extension contains the work of others, under these licences.\n"]
-    for package in sorted({*packages, ORT_PACKAGE}):
+    copied = () if ort is None else (ORT_PACKAGE,)
+    for package in sorted({*packages, *copied}):
         parts.append(f"\n{'=' * 80}\n{package}\n{'=' * 80}\n\n{_licence_text(source, package)}\n")
     (unpacked / NOTICES_FILE).write_text("".join(parts), encoding="utf-8")
 

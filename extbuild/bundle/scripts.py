@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from extbuild.artifacts import Task
+from extbuild.bundle.runtime import Needs
+from extbuild.config.runtime import OrtFlavour
 from extbuild.errors import BundleError
 from extbuild.files import sha256_file, write_atomic
 from extbuild.process import Node, Runner, check
@@ -28,8 +30,8 @@ class Script:
     module: bool = False
 
 
-def plan_scripts(target: Target, features: Collection[Task]) -> tuple[Script, ...]:
-    """The scripts of one package: a feature that is not in it has no content script either."""
+def plan_scripts(target: Target, features: Collection[Task], needs: Needs) -> tuple[Script, ...]:
+    """The scripts of one package: what is not in it has no script either."""
     scripts = [
         Script("src/background/main.ts", "background.js"),
         Script("src/worker/main.ts", "worker.js", module=True),
@@ -38,6 +40,8 @@ def plan_scripts(target: Target, features: Collection[Task]) -> tuple[Script, ..
     ]
     if target.offscreen:
         scripts.append(Script("src/offscreen/main.ts", "offscreen.js"))
+    if needs.engine and target.shared_memory:
+        scripts.append(Script("src/worker/thread.ts", "worker_thread.js", module=True))
     scripts += [
         Script(f"src/content/{task}/main.ts", f"content-{task}.js") for task in sorted(features)
     ]
@@ -45,10 +49,12 @@ def plan_scripts(target: Target, features: Collection[Task]) -> tuple[Script, ..
 
 
 def esbuild_options(
-    script: Script, target: Target, source: Path, unpacked: Path
+    script: Script, target: Target, ort: OrtFlavour | None, source: Path, unpacked: Path
 ) -> dict[str, object]:
     """Options of esbuild's build() for one script.
 
+    The conditions choose files in package.json's "imports": the browser's host, and the backend for
+    the flavour of ONNX Runtime Web that is in the package, or one that says there is none.
     Names are kept, so that a reviewer can read what ships; white space and syntax are not.
     """
     return {
@@ -61,7 +67,10 @@ def esbuild_options(
         "target": [target.esbuild_target],
         # extern-wasm: ONNX Runtime Web loads its .mjs and .wasm from files beside the worker; the
         # entry with everything inside it cannot start threads in an extension.
-        "conditions": [target.condition, "onnxruntime-web-use-extern-wasm"],
+        "conditions": [
+            target.condition,
+            *(() if ort is None else (f"ort-{ort}", "onnxruntime-web-use-extern-wasm")),
+        ],
         "alias": {"#runtime": str(unpacked / "runtime.json")},
         "minifyWhitespace": True,
         "minifySyntax": True,
@@ -73,6 +82,7 @@ def esbuild_options(
 def bundle_scripts(
     target: Target,
     features: Collection[Task],
+    needs: Needs,
     source: Path,
     unpacked: Path,
     *,
@@ -83,11 +93,11 @@ def bundle_scripts(
 
     Gives the names of the npm packages whose code went into them.
     """
-    scripts = plan_scripts(target, features)
+    scripts = plan_scripts(target, features, needs)
     for script in scripts:
         if not (source / script.source).is_file():
             raise BundleError(f"{source.name}/{script.source}", "missing", do="restore it")
-    requests = [esbuild_options(script, target, source, unpacked) for script in scripts]
+    requests = [esbuild_options(script, target, needs.ort, source, unpacked) for script in scripts]
     done = runner(
         [str(node.program), BUILD_SCRIPT], cwd=source, env=node.env, stdin=json.dumps(requests)
     )

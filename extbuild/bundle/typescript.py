@@ -14,12 +14,16 @@ from pydantic import BaseModel
 
 from extbuild.config.runtime import (
     CompletionRuntime,
+    EngineModel,
+    EngineVariants,
     FileEntry,
     ModelFiles,
     Models,
     ModerationRuntime,
+    OrtModel,
     Runtime,
     ShardEntry,
+    WeightsBlob,
 )
 
 OUTPUT = "extension_src/src/generated/runtime.ts"
@@ -27,10 +31,14 @@ OUTPUT = "extension_src/src/generated/runtime.ts"
 _MODELS: tuple[type[BaseModel], ...] = (
     FileEntry,
     ShardEntry,
+    WeightsBlob,
+    EngineModel,
+    OrtModel,
     ModelFiles,
     ModerationRuntime,
     CompletionRuntime,
     Models,
+    EngineVariants,
     Runtime,
 )
 _PLAIN: Mapping[object, str] = {

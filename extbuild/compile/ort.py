@@ -11,13 +11,14 @@ The blob, ``weights.bin``:
 Equal models give equal bytes: nothing of time, path or library version enters the files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from extbuild.artifacts import CompiledModel, CompressedModel
+from extbuild.artifacts import CompiledModel, CompressedModel, OrtFiles
 from extbuild.compile.coverage import check_coverage
-from extbuild.errors import CompileError
+from extbuild.compile.gpu import gpu_forms, without_lookups
+from extbuild.errors import CompileError, ContractError
 from extbuild.ort import RUNTIME_ERRORS, WEIGHTS_LOCATION, Session
 
 ALIGNMENT_BYTES = 64
@@ -33,34 +34,52 @@ class Packed:
     weights: bytes
 
 
-def compile_for_ort(compressed: CompressedModel) -> CompiledModel:
-    """The files of one model, proved by loading them.
+def compile_for_ort(compressed: CompressedModel, *, gpu: bool = False) -> CompiledModel:
+    """One model for ONNX Runtime Web alone, proved by loading it.
 
-    Raises CompileError for an operator that ONNX Runtime Web lacks, or a graph that onnxruntime
-    refuses.
+    With ``gpu`` in both forms of compile/gpu.py. Raises CompileError for
+    an operator that ONNX Runtime Web lacks, or a graph that onnxruntime refuses.
     """
     name = compressed.source.name
     operators = check_coverage(name, compressed.graph)
-    packed = pack(compressed.graph)
+    graph = compressed.graph
+    files = _for_gpus(graph) if gpu else _files(pack(without_lookups(graph)))
     compiled = CompiledModel(
         name=name,
         task=compressed.source.task,
-        graph=packed.graph,
-        weights=packed.weights,
         tokenizer_json=compressed.source.tokenizer_json,
         operators=operators,
+        engine=None,
+        ort=files,
+        golden=b"",
     )
-    session_from(compiled)
+    session_from(name, files)
     return compiled
 
 
-def session_from(compiled: CompiledModel, *, threads: int = 1) -> Session:
-    """Load the packed bytes; CompileError if onnxruntime refuses them."""
+def _files(packed: Packed) -> OrtFiles:
+    return OrtFiles(packed.graph, None, packed.weights)
+
+
+def _for_gpus(model: ir.Model) -> OrtFiles:
+    """Two graphs, if the model has anything to compute in float16, and their one blob."""
+    forms = gpu_forms(model)
+    files = _files(pack(forms.single))
+    if forms.half is None:
+        return files
+    half = pack(forms.half)
+    if half.weights != files.weights:
+        raise ContractError("the forms of a model for GPUs have different weights")
+    return replace(files, graph_f16=half.graph)
+
+
+def session_from(name: str, files: OrtFiles, *, threads: int = 1) -> Session:
+    """Load the packed bytes of the model called ``name``; CompileError if onnxruntime refuses."""
     try:
-        return Session(compiled.graph, compiled.weights, threads=threads)
+        return Session(files.graph, files.weights, threads=threads)
     except RUNTIME_ERRORS as error:
         raise CompileError(
-            f"{compiled.name}: graph",
+            f"{name}: graph",
             "must load in onnxruntime",
             found=str(error).strip().split("\n")[0],
             do="export the model again with opset 21 or lower",

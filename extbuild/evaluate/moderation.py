@@ -81,7 +81,7 @@ def classify(
     tokenizer = Tokenizer.from_str(compiled.tokenizer_json.decode("utf-8"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    session = EncoderSession(compiled, settings.pad_id, threads=threads)
+    session = EncoderSession(compiled, settings, threads=threads)
     readable = [index for index, text in enumerate(texts) if is_readable(text)]
     parts = [
         (index, part)
@@ -90,13 +90,16 @@ def classify(
     ]
     logits = np.full((len(texts), len(settings.labels)), -np.inf, np.float32)
     done = 0
-    for batch in plan_batches([len(part) for _, part in parts], settings.batch_tokens):
-        rows = [parts[at] for at in batch]
-        found = session.logits([row for _, row in rows])
+    batches = [
+        [parts[at] for at in batch]
+        for batch in plan_batches([len(part) for _, part in parts], settings.batch_tokens)
+    ]
+    results = session.each([[row for _, row in rows] for rows in batches])
+    for rows, found in zip(batches, results, strict=True):
         require_finite(compiled.name, found)
         for (index, _), values in zip(rows, found, strict=True):
             logits[index] = np.maximum(logits[index], values)
-        done += len(batch)
+        done += len(rows)
         if progress is not None:
             progress(done, len(parts))
     abstained = Verdict(dict.fromkeys(settings.labels, 0.0), flagged=False, abstained=True)

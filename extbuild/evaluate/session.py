@@ -1,17 +1,20 @@
 """A compiled model as an encoder or a decoder: ids in, numbers out.
 
-Both run the packed bytes on native onnxruntime; with one thread, figures are the same every time.
+A model runs on what runs it in the extension: on the engine, the very file that ships, where it has
+files for that; else on native onnxruntime. Figures are the same every time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extbuild.artifacts import CompiledModel
-from extbuild.errors import QualityError
-from extbuild.evaluate.settings import CompletionSettings
-from extbuild.ort import Session
+from extbuild.errors import ContractError, QualityError
+from extbuild.evaluate.on_engine import EngineDecoder, EngineEncoder
+from extbuild.evaluate.on_ort import OrtDecoder, OrtEncoder
+from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
 
 Float32 = NDArray[np.float32]
 PREFILL_TOKENS = 64
@@ -32,25 +35,63 @@ def require_finite(name: str, logits: Float32) -> None:
         )
 
 
-class EncoderSession:
-    """Rows of token ids to logits."""
-
-    def __init__(
-        self, compiled: CompiledModel, pad_id: int, *, threads: int = 1, exact: bool = True
-    ) -> None:
-        self._session = Session(compiled.graph, compiled.weights, threads=threads, exact=exact)
-        self._pad_id = pad_id
+class RunsRows(Protocol):
+    """Rows of token ids to logits, on some backend."""
 
     def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
-        """Logits ``(rows, labels)`` of one batch, padded on the right and masked."""
-        longest = max(len(row) for row in rows)
-        ids = np.full((len(rows), longest), self._pad_id, np.int64)
-        mask = np.zeros((len(rows), longest), np.int64)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        output = self._session.run({"input_ids": ids, "attention_mask": mask})[0]
-        return np.asarray(output, np.float32)
+        """Logits ``(rows, labels)`` of one batch."""
+        ...
+
+    def each(self, batches: Sequence[Sequence[Sequence[int]]]) -> Iterator[Float32]:
+        """Logits of one batch after the other; the backend may work on several at once."""
+        ...
+
+
+class RunsText(Protocol):
+    """A text with its key/value cache, on some backend."""
+
+    def truncate(self, keep: int) -> None:
+        """Forget all but the first ``keep`` tokens."""
+        ...
+
+    def extend(self, ids: Sequence[int]) -> Float32:
+        """Append ids; logits ``(vocab,)`` after the last of them."""
+        ...
+
+    def alone(self, ids: Sequence[int], first: int) -> Float32:
+        """Logits ``(len(ids) - first, vocab)`` of a text beside the growing one."""
+        ...
+
+
+class EncoderSession:
+    """Rows of token ids to logits. ``exact`` asks onnxruntime for the kernels that browsers have.
+
+    ``threads`` work inside a batch on onnxruntime, and on several batches on the engine.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledModel,
+        settings: ModerationSettings,
+        *,
+        threads: int = 1,
+        exact: bool = True,
+    ) -> None:
+        self._inner: RunsRows
+        if compiled.engine is not None:
+            self._inner = EngineEncoder(compiled.engine, settings, threads)
+        elif compiled.ort is not None:
+            self._inner = OrtEncoder(compiled.ort, settings.pad_id, threads=threads, exact=exact)
+        else:
+            raise ContractError(f"{compiled.name} has files for no backend")
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> Float32:
+        """Logits ``(rows, labels)`` of one batch."""
+        return self._inner.logits(rows)
+
+    def each(self, batches: Sequence[Sequence[Sequence[int]]]) -> Iterator[Float32]:
+        """Logits of each batch, in order."""
+        return self._inner.each(batches)
 
 
 class DecoderSession:
@@ -64,38 +105,31 @@ class DecoderSession:
         threads: int = 1,
         exact: bool = True,
     ) -> None:
-        self._session = Session(compiled.graph, compiled.weights, threads=threads, exact=exact)
-        self._settings = settings
+        self._inner: RunsText
+        if compiled.engine is not None:
+            self._inner = EngineDecoder(compiled.engine, settings)
+        elif compiled.ort is not None:
+            self._inner = OrtDecoder(compiled.ort, settings, threads=threads, exact=exact)
+        else:
+            raise ContractError(f"{compiled.name} has files for no backend")
         self._name = compiled.name
-        self._names = [
-            f"past_key_values.{layer}.{kind}"
-            for layer in range(settings.layers)
-            for kind in ("key", "value")
-        ]
         self._ids: list[int] = []
-        self._cache = self._empty()
 
     def rewind(self, ids: Sequence[int]) -> int:
         """Shorten the cache to what it shares with the start of ``ids``, at least one id short.
 
         Returns the number of tokens that are left in the cache.
         """
-        keep = 0
-        for mine, theirs in zip(self._ids, ids[:-1], strict=False):
-            if mine != theirs:
-                break
-            keep += 1
+        keep = shared(self._ids, ids[:-1])
         self._ids = self._ids[:keep]
-        self._cache = [tensor[:, :, :keep] for tensor in self._cache]
+        self._inner.truncate(keep)
         return keep
 
     def append(self, ids: Sequence[int]) -> Float32:
         """Append one or more ids; logits ``(vocab,)`` after the last of them."""
-        outputs = self._run(ids, [len(ids) - 1], len(self._ids), self._cache)
+        logits = self._inner.extend(ids)
         self._ids += list(ids)
-        self._cache = outputs[1:]
-        last: Float32 = outputs[0][0, 0]
-        return last
+        return logits
 
     def logits_from(self, ids: Sequence[int], first: int) -> Float32:
         """Logits ``(len(ids) - first, vocab)`` after ``ids[first]`` and each later one.
@@ -103,21 +137,16 @@ class DecoderSession:
         ``ids`` are a text of their own: the growing text is not touched. QualityError if any of
         the logits is not finite.
         """
-        whole: Float32 = self._run(ids, range(first, len(ids)), 0, self._empty())[0][0]
+        whole = self._inner.alone(ids, first)
         require_finite(self._name, whole)
         return whole
 
-    def _run(
-        self, ids: Sequence[int], wanted: Sequence[int], past: int, cache: Sequence[Float32]
-    ) -> list[Float32]:
-        feeds: dict[str, NDArray[np.generic]] = {
-            "input_ids": np.asarray([ids], np.int64),
-            "position_ids": np.arange(past, past + len(ids), dtype=np.int64)[None],
-            "logits_index": np.asarray(wanted, np.int64),
-        }
-        feeds.update(zip(self._names, cache, strict=True))
-        return [np.asarray(output, np.float32) for output in self._session.run(feeds)]
 
-    def _empty(self) -> list[Float32]:
-        shape = (1, self._settings.kv_heads, 0, self._settings.head_dim)
-        return [np.zeros(shape, np.float32) for _ in self._names]
+def shared(mine: Sequence[int], theirs: Sequence[int]) -> int:
+    """How many ids two texts have in common from the start."""
+    keep = 0
+    for one, other in zip(mine, theirs, strict=False):
+        if one != other:
+            break
+        keep += 1
+    return keep

@@ -99,7 +99,7 @@ def settings_from_runtime(runtime: ModerationRuntime) -> ModerationSettings: ...
 def settings_from_runtime(runtime: CompletionRuntime) -> CompletionSettings: ...
 def settings_from_runtime(runtime: ModerationRuntime | CompletionRuntime) -> Settings:
     """The settings of a model as it was packed."""
-    values = {name: value for name, value in runtime if name != "files"}
+    values = {name: value for name, value in runtime if name not in ("files", "webgpu")}
     if isinstance(runtime, ModerationRuntime):
         return ModerationSettings(**values)
     return CompletionSettings(**values)

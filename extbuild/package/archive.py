@@ -49,7 +49,7 @@ def checksums(packages: Sequence[tuple[str, str]]) -> str:
 
 
 def packed_parts(package: Package) -> dict[str, int]:
-    """Compressed bytes by what they are for: each model, ONNX Runtime Web, scripts, the rest.
+    """Compressed bytes by what they are for: each model, engine, ONNX Runtime Web, scripts, rest.
 
     ``archive`` is the ZIP format's own: the parts add up to the size of the file.
     """
@@ -69,4 +69,6 @@ def part_of(file: str) -> str:
         return path.parts[1]
     if path.parts[0] == "ort":
         return "onnxruntime-web"
+    if path.parts[0] == "engine":
+        return "engine"
     return "scripts" if path.suffix == ".js" else "pages"

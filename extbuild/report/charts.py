@@ -62,21 +62,21 @@ def legend(pieces: Sequence[Piece]) -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
-def bars(rows: Sequence[Row], title: str) -> str:
+def bars(rows: Sequence[Row], title: str, *, label_width: int = _LABEL_WIDTH) -> str:
     """Labelled bars on one scale that begins at 0."""
     whole = max([max(row.start + row.value, row.ghost or 0.0) for row in rows], default=0.0) or 1.0
-    room = WIDTH - _LABEL_WIDTH - _VALUE_WIDTH
+    room = WIDTH - label_width - _VALUE_WIDTH
     parts = []
     for index, row in enumerate(rows):
         y = index * _ROW
-        x = _LABEL_WIDTH + row.start / whole * room
+        x = label_width + row.start / whole * room
         width = max(row.value / whole * room, 1.5)
         middle = y + _ROW / 2
         bar_y = middle - _BAR / 2
         if row.ghost is not None:
             ghost = row.ghost / whole * room
             parts.append(
-                f'<rect class="ghost" x="{_LABEL_WIDTH}" y="{bar_y}" width="{ghost:.2f}" '
+                f'<rect class="ghost" x="{label_width}" y="{bar_y}" width="{ghost:.2f}" '
                 f'height="{_BAR}" rx="3"/>'
             )
         parts.append(

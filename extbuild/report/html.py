@@ -15,6 +15,7 @@ _BROWSERS = {"chrome": "Chrome", "firefox": "Firefox"}
 _PARTS = {
     "moderation": ("moderation model", "a"),
     "completion": ("completion model", "b"),
+    "engine": ("engine", "c"),
     "onnxruntime-web": ("ONNX Runtime Web", "c"),
     "scripts": ("scripts", "d"),
     "pages": ("pages, icons, licences", "e"),
@@ -113,8 +114,33 @@ def _model(model: ModelReport) -> str:
         f'<p class="note">{share:.0f} % of the budget of {human_bytes(model.budget_bytes)}</p>'
         + "<h3>Weights after each pass</h3>"
         + _passes(model.passes)
+        + "<h3>What runs it</h3>"
+        + _backend(model)
         + "<h3>Quality before and after compression</h3>"
         + _quality(model.quality),
+    )
+
+
+def _backend(model: ModelReport) -> str:
+    """The backend, its Program, and how near it comes to the reference."""
+    if model.not_lowered is not None:
+        why = f": {escape(model.not_lowered)}"
+        return f'<p class="fail">ONNX Runtime Web, not the engine{why}</p>'
+    arena = (
+        "" if model.arena_bytes is None else f", {human_bytes(model.arena_bytes)} of activations"
+    )
+    errors = "".join(
+        f"<tr><td><code>{escape(variant)}</code></td>"
+        f'<td class="number">{error:.2g}</td>'
+        f'<td class="number">{model.golden_tolerance:g}</td></tr>'
+        for variant, error in model.golden_max_error.items()
+    )
+    return (
+        f'<p class="note">The engine: {model.operations} operations, '
+        f"{human_bytes(model.parts['program'])}{arena}. Compared with native ONNX Runtime on "
+        f"{model.golden_cases} golden inputs; differences in units of the logits' spread:</p>"
+        '<table><tr><th>variant</th><th class="number">largest difference</th>'
+        f'<th class="number">tolerance</th></tr>{errors}</table>'
     )
 
 

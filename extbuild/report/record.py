@@ -5,13 +5,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from extbuild.artifacts import PassReport, QualityMetric, Shard, TargetName, Task
+from extbuild.artifacts import (
+    Backend,
+    PassReport,
+    QualityMetric,
+    Shard,
+    TargetName,
+    Task,
+    Variant,
+)
 from extbuild.progress import StageTime
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """One model. `parts` are bytes of graph, tokenizer and weights as they are packed."""
+    """One model. `parts` are bytes of its files as they are packed, by kind.
+
+    `operations` and `arena_bytes` describe its Program, None where there is none: `not_lowered`
+    says why. `golden_max_error` is by variant of the engine, in units of the logits' spread.
+    """
 
     name: str
     task: Task
@@ -25,6 +37,13 @@ class ModelReport:
     shards: tuple[Shard, ...]
     passes: tuple[PassReport, ...]
     quality: Mapping[str, QualityMetric]
+    backend: Backend
+    not_lowered: str | None
+    operations: int | None
+    arena_bytes: int | None
+    golden_cases: int
+    golden_tolerance: float
+    golden_max_error: Mapping[Variant, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +107,14 @@ def _model(model: ModelReport) -> dict[str, object]:
         "sha256": model.sha256,
         "parts": model.parts,
         "operators": model.operators,
+        "backend": model.backend,
+        "not_lowered": model.not_lowered,
+        "program": _program(model),
+        "golden": {
+            "cases": model.golden_cases,
+            "tolerance": model.golden_tolerance,
+            "max_error": model.golden_max_error,
+        },
         "shards": [dataclasses.asdict(shard) for shard in model.shards],
         "passes": [dataclasses.asdict(report) for report in model.passes],
         "quality": {
@@ -99,4 +126,15 @@ def _model(model: ModelReport) -> dict[str, object]:
             }
             for metric, figure in model.quality.items()
         },
+    }
+
+
+def _program(model: ModelReport) -> dict[str, object] | None:
+    """The Program that ships: its bytes, its kernel calls and the memory of its activations."""
+    if model.backend != "engine":
+        return None
+    return {
+        "bytes": model.parts["program"],
+        "operations": model.operations,
+        "arena_bytes": model.arena_bytes,
     }

@@ -12,16 +12,17 @@ class Slice:
     bytes: int
 
 
-def plan_shards(weights_bytes: int, max_shard_bytes: int) -> tuple[Slice, ...]:
+def plan_shards(weights_bytes: int, max_shard_bytes: int, stem: str) -> tuple[Slice, ...]:
     """Ranges that cover ``0 .. weights_bytes`` in order, without hole or overlap.
 
-    All but the last have `max_shard_bytes`. A model without weights has no shard.
+    All but the last have `max_shard_bytes`. Files are called ``<stem>-000.bin`` and so on. A model
+    without weights has no shard.
     """
     if weights_bytes < 0 or max_shard_bytes <= 0:
         raise ValueError(f"plan_shards({weights_bytes}, {max_shard_bytes})")
     return tuple(
         Slice(
-            file=f"weights-{index:03d}.bin",
+            file=f"{stem}-{index:03d}.bin",
             offset=offset,
             bytes=min(max_shard_bytes, weights_bytes - offset),
         )

@@ -5,7 +5,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from extbuild.config.runtime import FileEntry, ModelFiles, Runtime, ShardEntry
+from extbuild.config.runtime import (
+    EngineVariants,
+    FileEntry,
+    ModelFiles,
+    Runtime,
+    ShardEntry,
+    WeightsBlob,
+)
 from extbuild.errors import ShardError
 from extbuild.files import human_bytes, list_files, sha256_file
 
@@ -31,22 +38,41 @@ def verify_package(unpacked: Path) -> int:
         ) from error
     models = runtime.models
     files = [model.files for model in (models.moderation, models.completion) if model is not None]
-    return sum(verify_model(unpacked, model) for model in files)
+    checked = sum(verify_model(unpacked, model) for model in files)
+    return checked + sum(_check_file(unpacked, entry) for entry in engine_files(runtime.engine))
+
+
+def engine_files(variants: EngineVariants | None) -> tuple[FileEntry, ...]:
+    """The engine's files in a package."""
+    if variants is None:
+        return ()
+    entries = (variants.simd, variants.relaxed, variants.threads)
+    return tuple(entry for entry in entries if entry is not None)
 
 
 def verify_model(root: Path, model: ModelFiles) -> int:
     """Check one model's files below `root` against `model`; gives the number of bytes checked."""
-    _check_ranges(model.shards, model.weights_bytes, str(root))
-    entries: list[FileEntry | ShardEntry] = [model.graph, model.tokenizer, *model.shards]
-    for entry in entries:
-        _check_file(root, entry)
+    folder = Path(model.tokenizer.file).parent
+    if model.engine is None and model.ort is None:
+        raise ShardError(f"{root / folder}", "holds files for no backend", do=_REBUILD)
+    entries: list[FileEntry | ShardEntry] = [model.tokenizer, model.golden]
+    if model.engine is not None:
+        entries += [model.engine.program, *_shards(model.engine.weights, root / folder)]
+    if model.ort is not None:
+        entries += [model.ort.graph, *_shards(model.ort.weights, root / folder)]
+        entries += [model.ort.graph_f16] if model.ort.graph_f16 else []
+    checked = sum(_check_file(root, entry) for entry in entries)
     named = {entry.file for entry in entries}
-    folder = Path(model.graph.file).parent
     for file in list_files(root / folder):
         path = (folder / file).as_posix()
         if path not in named:
             raise ShardError(f"{root / path}", f"not named by {RUNTIME_FILE}", do=_REBUILD)
-    return sum(entry.bytes for entry in entries)
+    return checked
+
+
+def _shards(weights: WeightsBlob, place: Path) -> tuple[ShardEntry, ...]:
+    _check_ranges(weights.shards, weights.bytes, str(place))
+    return weights.shards
 
 
 def _check_ranges(shards: Sequence[ShardEntry], weights_bytes: int, place: str) -> None:
@@ -70,7 +96,8 @@ def _check_ranges(shards: Sequence[ShardEntry], weights_bytes: int, place: str) 
         )
 
 
-def _check_file(root: Path, entry: FileEntry | ShardEntry) -> None:
+def _check_file(root: Path, entry: FileEntry | ShardEntry) -> int:
+    """Compare one file with its entry; gives its size."""
     path = root / entry.file
     if not path.is_file():
         raise ShardError(str(path), "missing", do=_REBUILD)
@@ -90,3 +117,4 @@ def _check_file(root: Path, entry: FileEntry | ShardEntry) -> None:
             found=f"{digest[:16]}…",
             do=_REBUILD,
         )
+    return size

@@ -15,6 +15,7 @@ class Target:
     syntax level that scripts are written down to. ``permissions`` are granted at installation, and
     each has its reason in bundle/permissions.py. ``offscreen`` says whether the host page is an
     offscreen document, which then is a script and a page of its own.
+    ``shared_memory`` says whether the browser lets extensions share memory between threads.
     ``manifest`` gives the keys that only this browser has.
     """
 
@@ -24,4 +25,5 @@ class Target:
     esbuild_target: str
     permissions: tuple[str, ...]
     offscreen: bool
+    shared_memory: bool
     manifest: Callable[[ExtensionConfig], Mapping[str, object]]

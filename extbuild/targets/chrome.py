@@ -21,5 +21,6 @@ CHROME = Target(
     esbuild_target="chrome116",
     permissions=("storage", "offscreen"),
     offscreen=True,
+    shared_memory=True,
     manifest=_manifest,
 )

@@ -27,5 +27,6 @@ FIREFOX = Target(
     esbuild_target="firefox128",
     permissions=("storage",),
     offscreen=False,
+    shared_memory=False,
     manifest=_manifest,
 )

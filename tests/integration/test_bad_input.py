@@ -195,8 +195,8 @@ def test_a_second_build_at_the_same_time_is_sent_away(
     assert "another build is running here; wait for its end" in capsys.readouterr().err
 
 
-def _limit_files_to_1_mb() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+def _limit_files_to_200_kb() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
 
 def test_a_disk_that_takes_no_more_is_told_and_dist_is_what_it_was(
@@ -210,7 +210,7 @@ def test_a_disk_that_takes_no_more_is_told_and_dist_is_what_it_was(
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=_limit_files_to_1_mb,
+        preexec_fn=_limit_files_to_200_kb,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")

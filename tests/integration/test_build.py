@@ -74,9 +74,11 @@ def test_models_in_a_package_are_what_its_description_says(built: Path) -> None:
         runtime = Runtime.model_validate_json((unpacked / "runtime.json").read_bytes())
         assert runtime.models.moderation is not None
         assert runtime.models.completion is not None
-        shards = runtime.models.completion.files.shards
-        assert len(shards) > 1
-        assert all(shard.bytes <= 65_536 for shard in shards)
+        files = runtime.models.completion.files
+        weights = files.engine.weights if files.engine is not None else None
+        assert weights is not None
+        assert len(weights.shards) > 1
+        assert all(shard.bytes <= 65_536 for shard in weights.shards)
 
 
 def test_a_second_build_finds_its_results_and_gives_the_same_bytes(
@@ -110,6 +112,49 @@ def test_a_feature_ships_alone(project: Path, feature: str, other: str) -> None:
     assert not [path for path in files if other in path and not path.startswith("_locales")]
     runtime = json.loads((unpacked / "runtime.json").read_text())
     assert runtime["models"][other] is None
+
+
+def _unpacked(project: Path) -> tuple[set[str], Runtime]:
+    unpacked = project / "dist/chrome/unpacked"
+    runtime = Runtime.model_validate_json((unpacked / "runtime.json").read_bytes())
+    return set(list_files(unpacked)), runtime
+
+
+def test_models_on_the_engine_bring_nothing_else_along(built: Path) -> None:
+    files, runtime = _unpacked(built)
+    assert {"engine/simd.wasm", "engine/relaxed.wasm", "engine/threads.wasm"} <= files
+    assert not [file for file in files if file.startswith("ort/") or "graph" in file]
+    assert "onnxruntime" not in (built / "dist/chrome/unpacked/THIRD_PARTY_NOTICES.txt").read_text()
+    assert "engine/threads.wasm" not in list_files(built / "dist/firefox/unpacked")
+    assert runtime.ort is None
+    assert runtime.models.completion is not None
+    assert runtime.models.completion.webgpu == "never"
+    for model in _report(built)["models"].values():
+        assert model["backend"] == "engine"
+        assert model["not_lowered"] is None
+        assert model.keys() >= {"program", "golden"}
+
+
+def test_a_model_for_gpus_brings_its_graph_and_the_runtime_for_it(project: Path) -> None:
+    recipe = project / "models/moderation/recipe.toml"
+    recipe.write_text(recipe.read_text() + '\n[runtime]\nwebgpu = "measure"\n')
+    assert cli.guarded(lambda: cli.build(project, as_json=False)) == 0
+    files, runtime = _unpacked(project)
+    assert runtime.ort == "webgpu"
+    assert runtime.engine is not None
+    assert {"models/moderation/program.bin", "models/moderation/graph.onnx"} <= files
+    assert "models/completion/graph.onnx" not in files
+    assert [file for file in files if file.startswith("ort/")]
+
+
+def test_the_engine_can_be_switched_off(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text() + "engine = false\n")
+    assert cli.guarded(lambda: cli.build(project, as_json=False)) == 0
+    files, runtime = _unpacked(project)
+    assert (runtime.engine, runtime.ort) == (None, "wasm")
+    assert not [path for path in files if path.startswith("engine/") or "program" in path]
+    assert "warning: moderation runs on ONNX Runtime Web: " in capsys.readouterr().err
 
 
 def test_leftovers_of_a_killed_build_are_cleared(project: Path) -> None:

@@ -16,23 +16,26 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"files"},
     "progress": set(),
     "ort": {"errors", "artifacts"},
+    "engine": set(),
     "source": BASE,
     "compress": BASE | {"ort"},
     "compile": BASE | {"ort"},
-    "evaluate": BASE | {"ort"},
+    "evaluate": BASE | {"engine", "ort"},
     "shard": BASE,
     "targets": BASE,
-    "bundle": BASE | {"process", "shard", "targets"},
+    "bundle": BASE | {"cache", "process", "shard", "targets"},
     "package": BASE | {"shard", "targets"},
     "report": BASE | {"progress"},
     "prepare": BASE | {"cache", "progress", "source", "compress", "compile", "evaluate"},
-    "budget": BASE | {"prepare"},
+    "budget": BASE | {"compile", "prepare"},
     "browsers": BASE | {"process"},
     "pipeline": BASE
     | {"budget", "bundle", "cache", "evaluate", "package", "prepare", "process", "progress"}
     | {"report", "shard", "targets"},
     "train": BASE | {"ort", "evaluate", "source", "process"},
-    "bench": BASE | {"browsers", "evaluate", "ort", "process", "shard", "source"},
+    "bench": BASE
+    | {"browsers", "bundle", "cache", "compile", "compress", "engine", "evaluate", "ort"}
+    | {"pipeline", "process", "progress", "report", "shard", "source"},
     "cli": BASE
     | {"bench", "bundle", "evaluate", "pipeline", "prepare", "process", "progress", "train"},
 }
@@ -92,7 +95,11 @@ def test_the_order_has_no_circle() -> None:
 
 @pytest.mark.parametrize(
     ("module", "home"),
-    [("subprocess", "extbuild/process.py"), ("onnxruntime", "extbuild/ort.py")],
+    [
+        ("subprocess", "extbuild/process.py"),
+        ("onnxruntime", "extbuild/ort.py"),
+        ("wasmtime", "extbuild/engine/host.py"),
+    ],
 )
 def test_a_module_is_imported_in_one_file_only(
     root: Path, imported: dict[Path, set[str]], module: str, home: str

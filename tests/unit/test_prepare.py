@@ -2,17 +2,24 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import onnx_ir as ir
 import pytest
 
 from extbuild import prepare as prepare_module
+from extbuild.artifacts import CompiledModel, EngineFiles, Variant
+from extbuild.bundle.engine import shipped_engine
 from extbuild.cache import Cache, cache_key
 from extbuild.config.load import ModelEntry
-from extbuild.config.recipe import Budget, ModerationPolicy, Recipe
+from extbuild.config.recipe import Budget, ModerationPolicy, Recipe, RuntimePolicy
 from extbuild.errors import CompileError
-from extbuild.prepare import prepare, quality
+from extbuild.evaluate.prove import Proof, prove
+from extbuild.evaluate.settings import Settings
+from extbuild.prepare import SWITCHED_OFF, Modules, prepare, quality
+from extbuild.process import run
 from extbuild.progress import Stages, listener_for
 from extbuild.source.load import load_source
 from extbuild.source.synthetic import LABELS, write_tiny_fixtures, write_tiny_moderation
@@ -56,8 +63,8 @@ def test_a_change_to_this_code_makes_every_stage_again(
 
     monkeypatch.setattr(prepare_module, "cache_key", watched)
     cache = Cache(tmp_path / "cache")
-    assert quality(prepare(entry, cache, stages), cache, stages)["agreement"].passed
-    assert set(asked) == {"compile-moderation", "evaluate-moderation"}
+    assert quality(prepare(entry, dict, cache, stages), cache, stages)["agreement"].passed
+    assert set(asked) == {"compile-moderation", "prove-moderation", "evaluate-moderation"}
     assert all("extbuild.prepare" in packages for packages in asked.values())
 
 
@@ -73,4 +80,87 @@ def test_an_operator_that_no_backend_has_is_told_before_any_pass(
     ir.save(graph, source / "model.onnx")
     monkeypatch.setattr(prepare_module, "compress", lambda *_: pytest.fail("it was compressed"))
     with pytest.raises(CompileError, match=r"node classifier/Tanh: .* got com\.example::Magic"):
-        prepare(entry, Cache(tmp_path / "cache"), stages)
+        prepare(entry, dict, Cache(tmp_path / "cache"), stages)
+
+
+@pytest.fixture(scope="module")
+def modules(root: Path) -> Modules:
+    cache = Cache(root / ".extbuild/engine-tests", max_bytes=20_000_000)
+    return partial(shipped_engine, root / "extension_src", cache, run)
+
+
+def test_a_model_runs_on_the_engine_alone(
+    entry: ModelEntry, stages: Stages, tmp_path: Path, modules: Modules
+) -> None:
+    model = prepare(entry, modules, Cache(tmp_path / "cache"), stages)
+    assert (model.compiled.backend, model.compiled.not_lowered) == ("engine", None)
+    assert model.compiled.ort is None
+    assert model.reference.ort is not None
+    assert model.operations is not None
+    assert set(model.parts) == {"tokenizer", "golden", "program", "weights"}
+    again = prepare(entry, modules, Cache(tmp_path / "cache"), stages)
+    assert (again.compiled, again.proof) == (model.compiled, model.proof)
+
+
+def test_a_model_that_may_use_a_gpu_is_packed_for_both(
+    entry: ModelEntry, stages: Stages, tmp_path: Path, modules: Modules
+) -> None:
+    recipe = entry.recipe.model_copy(update={"runtime": RuntimePolicy(webgpu="measure")})
+    model = prepare(replace(entry, recipe=recipe), modules, Cache(tmp_path / "cache"), stages)
+    assert model.compiled.backend == "engine"
+    assert model.compiled.ort == model.reference.ort
+    assert {"program", "graph"} <= set(model.parts)
+
+
+def test_without_the_engine_a_model_says_so(
+    entry: ModelEntry, stages: Stages, tmp_path: Path
+) -> None:
+    model = prepare(entry, dict, Cache(tmp_path / "cache"), stages)
+    assert model.compiled.backend == "onnxruntime-web"
+    assert model.compiled.not_lowered == SWITCHED_OFF
+    assert model.compiled.ort is not None
+
+
+def test_a_model_that_the_engine_gets_wrong_falls_back(
+    entry: ModelEntry,
+    stages: Stages,
+    tmp_path: Path,
+    modules: Modules,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def proved_with_other_weights(
+        reference: CompiledModel,
+        variants: Mapping[Variant, EngineFiles],
+        settings: Settings,
+        fixtures: Path,
+    ) -> Proof:
+        spoiled = {
+            variant: replace(files, weights=files.weights[::-1])
+            for variant, files in variants.items()
+        }
+        return prove(reference, spoiled, settings, fixtures)
+
+    monkeypatch.setattr(prepare_module, "prove", proved_with_other_weights)
+    model = prepare(entry, modules, Cache(tmp_path / "cache"), stages)
+    assert model.compiled.backend == "onnxruntime-web"
+    assert model.compiled.engine is None
+    assert model.compiled.ort is not None
+    assert str(model.compiled.not_lowered).startswith("engine simd: ")
+
+
+def test_a_graph_that_cannot_be_lowered_names_its_node(
+    entry: ModelEntry, stages: Stages, tmp_path: Path
+) -> None:
+    source = entry.source_directory
+    graph = load_source(source, "moderation", "moderation").graph
+    node = next(node for node in graph.graph if node.op_type == "Tanh")
+    node.op_type = "Softsign"
+    (source / "model.safetensors").unlink()
+    ir.save(graph, source / "model.onnx")
+
+    def unasked() -> Mapping[Variant, bytes]:
+        pytest.fail("the engine was compiled for nothing")
+
+    model = prepare(entry, unasked, Cache(tmp_path / "cache"), stages)
+    assert model.compiled.backend == "onnxruntime-web"
+    assert "Softsign" in str(model.compiled.not_lowered)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from extbuild.artifacts import Task
+from extbuild.bundle.runtime import Needs
 from extbuild.bundle.scripts import (
     bundle_scripts,
+    esbuild_options,
     install_packages,
     npm_package,
     plan_scripts,
@@ -17,6 +19,8 @@ from extbuild.targets import TARGETS
 
 NODE = Node(Path("/node/bin/node"), Path("/node/npm-cli.js"))
 BOTH: tuple[Task, ...] = ("moderation", "completion")
+ENGINE = Needs(engine=True, ort=None)
+WITH_ORT = Needs(engine=False, ort="wasm")
 
 
 class FakeRunner:
@@ -44,7 +48,7 @@ class FakeRunner:
 def source(tmp_path: Path) -> Path:
     """A folder with the entry points and a lock file."""
     source = tmp_path / "extension_src"
-    for script in plan_scripts(TARGETS["chrome"], BOTH):
+    for script in plan_scripts(TARGETS["chrome"], BOTH, ENGINE):
         path = source / script.source
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("export {};\n")
@@ -53,9 +57,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_each_browser_gets_the_scripts_it_runs() -> None:
-    chrome = {script.output for script in plan_scripts(TARGETS["chrome"], BOTH)}
-    firefox = {script.output for script in plan_scripts(TARGETS["firefox"], BOTH)}
-    assert chrome - firefox == {"offscreen.js"}
+    chrome = {script.output for script in plan_scripts(TARGETS["chrome"], BOTH, ENGINE)}
+    firefox = {script.output for script in plan_scripts(TARGETS["firefox"], BOTH, ENGINE)}
+    assert chrome - firefox == {"offscreen.js", "worker_thread.js"}
     assert firefox == {
         "background.js",
         "worker.js",
@@ -67,7 +71,7 @@ def test_each_browser_gets_the_scripts_it_runs() -> None:
 
 
 def test_a_feature_that_is_left_out_has_no_content_script() -> None:
-    outputs = {script.output for script in plan_scripts(TARGETS["chrome"], ["moderation"])}
+    outputs = {script.output for script in plan_scripts(TARGETS["chrome"], ["moderation"], ENGINE)}
     assert "content-moderation.js" in outputs
     assert "content-completion.js" not in outputs
 
@@ -76,22 +80,36 @@ def test_esbuild_is_told_the_browser_and_where_the_runtime_description_is(source
     out = source.parent / "unpacked"
     inputs = ["src/worker/main.ts", "node_modules/onnxruntime-web/dist/ort.mjs"]
     runner = FakeRunner(Finished(0, json.dumps({"worker.js": {"inputs": inputs}}), ""))
-    packages = bundle_scripts(TARGETS["firefox"], BOTH, source, out, node=NODE, runner=runner)
+    packages = bundle_scripts(
+        TARGETS["firefox"], BOTH, WITH_ORT, source, out, node=NODE, runner=runner
+    )
     assert packages == {"onnxruntime-web"}
     [(argv, cwd, stdin)] = runner.calls
     assert argv == ["/node/bin/node", "build.mjs"]
     assert cwd == source
     requests = json.loads(stdin)
-    assert all(request["conditions"][0] == "firefox" for request in requests)
+    conditions = ["firefox", "ort-wasm", "onnxruntime-web-use-extern-wasm"]
+    assert all(request["conditions"] == conditions for request in requests)
     assert all(request["alias"] == {"#runtime": str(out / "runtime.json")} for request in requests)
     modules = [request["outfile"] for request in requests if request["format"] == "esm"]
     assert modules == [str(out / "worker.js")]
 
 
+def test_without_the_engine_there_is_no_script_for_its_threads() -> None:
+    outputs = {script.output for script in plan_scripts(TARGETS["chrome"], BOTH, WITH_ORT)}
+    assert "worker_thread.js" not in outputs
+
+
+def test_without_onnx_runtime_in_the_package_nothing_asks_for_it(source: Path) -> None:
+    [script, *_] = plan_scripts(TARGETS["chrome"], BOTH, ENGINE)
+    options = esbuild_options(script, TARGETS["chrome"], None, source, source)
+    assert options["conditions"] == ["chrome"]
+
+
 def test_an_error_of_esbuild_is_shown_with_its_place(source: Path) -> None:
     runner = FakeRunner(Finished(1, "", "src/worker/main.ts:3:1: Expected ; but found x\n"))
     with pytest.raises(ToolError) as caught:
-        bundle_scripts(TARGETS["chrome"], BOTH, source, source, node=NODE, runner=runner)
+        bundle_scripts(TARGETS["chrome"], BOTH, ENGINE, source, source, node=NODE, runner=runner)
     assert "esbuild failed, got exit code 1" in str(caught.value)
     assert "src/worker/main.ts:3:1: Expected ; but found x" in str(caught.value)
 
@@ -100,7 +118,7 @@ def test_a_missing_entry_point_is_named(source: Path) -> None:
     (source / "src/worker/main.ts").unlink()
     runner = FakeRunner(Finished(0, "{}", ""))
     with pytest.raises(BundleError, match=r"extension_src/src/worker/main\.ts: missing"):
-        bundle_scripts(TARGETS["chrome"], BOTH, source, source, node=NODE, runner=runner)
+        bundle_scripts(TARGETS["chrome"], BOTH, ENGINE, source, source, node=NODE, runner=runner)
     assert runner.calls == []
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from extbuild.artifacts import CompressedModel, SourceModel
 from extbuild.compile.ort import ALIGNMENT_BYTES, MAX_INLINE_BYTES, compile_for_ort, session_from
+from extbuild.compile.run import ort_files
 from extbuild.compress.run import compress
 from extbuild.config.recipe import DynamicInt8, FoldConstants
 from extbuild.errors import CompileError
@@ -38,21 +39,21 @@ def external(graph: bytes) -> list[tuple[str, int, int]]:
 
 
 def test_weights_lie_aligned_in_order_and_without_overlap(source: SourceModel) -> None:
-    compiled = compile_for_ort(compress(source, PASSES))
-    ranges = external(compiled.graph)
+    files = ort_files(compile_for_ort(compress(source, PASSES)))
+    ranges = external(files.graph)
     assert len(ranges) > 15
     end = 0
     for _, offset, length in ranges:
         assert offset % ALIGNMENT_BYTES == 0
         assert 0 <= offset - end < ALIGNMENT_BYTES
         end = offset + length
-    assert end == len(compiled.weights)
+    assert end == len(files.weights)
 
 
 def test_small_tensors_stay_in_the_graph(source: SourceModel) -> None:
-    compiled = compile_for_ort(compress(source, PASSES))
-    outside = {name for name, _, _ in external(compiled.graph)}
-    for tensor in onnx.load_model_from_string(compiled.graph).graph.initializer:
+    files = ort_files(compile_for_ort(compress(source, PASSES)))
+    outside = {name for name, _, _ in external(files.graph)}
+    for tensor in onnx.load_model_from_string(files.graph).graph.initializer:
         if tensor.name not in outside:
             assert len(tensor.raw_data) <= MAX_INLINE_BYTES
     assert "classifier.bias" not in outside
@@ -67,7 +68,7 @@ def test_the_packed_model_computes_what_the_graph_does(source: SourceModel) -> N
     compressed = compress(source, PASSES)
     feeds = {"input_ids": np.asarray([[2, 40, 57, 3]]), "attention_mask": np.ones((1, 4), np.int64)}
     whole = Session(ir.to_proto(compressed.graph).SerializeToString()).run(feeds)[0]
-    packed = session_from(compile_for_ort(compressed)).run(feeds)[0]
+    packed = session_from("tiny", ort_files(compile_for_ort(compressed))).run(feeds)[0]
     assert (packed == whole).all()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from extbuild.artifacts import CompiledModel, QualityMetric, Task
 from extbuild.compile.ort import compile_for_ort
+from extbuild.compile.run import ort_files
 from extbuild.compress.run import compress
 from extbuild.config.recipe import (
     Budget,
@@ -261,12 +262,10 @@ def test_a_policy_that_contradicts_the_model_is_told(
 
 def test_settings_come_back_from_a_packed_description(built: dict) -> None:
     entry = FileEntry(file="f", bytes=1, sha256="00")
-    files = ModelFiles(
-        sha256="00", params=1, graph=entry, tokenizer=entry, weights_bytes=0, shards=()
-    )
+    files = ModelFiles(sha256="00", params=1, tokenizer=entry, golden=entry, engine=None, ort=None)
     for task, runtime in (("moderation", ModerationRuntime), ("completion", CompletionRuntime)):
         settings = built[task][2]
-        packed = runtime(files=files, **dataclasses.asdict(settings))
+        packed = runtime(files=files, webgpu="never", **dataclasses.asdict(settings))
         assert settings_from_runtime(packed) == settings
 
 
@@ -274,14 +273,15 @@ def test_settings_come_back_from_a_packed_description(built: dict) -> None:
 def test_logits_that_are_no_numbers_are_told(built: dict, tmp_path: Path, task: Task) -> None:
     """All weights are NaN, as after an overflow."""
     _, after, settings = built[task]
-    model = ir.from_proto(onnx.load_from_string(after.graph))
-    spoiled = bytearray(after.weights)
+    files = ort_files(after)
+    model = ir.from_proto(onnx.load_from_string(files.graph))
+    spoiled = bytearray(files.weights)
     for value in model.graph.initializers.values():
         held = value.const_value
         if isinstance(held, ir.ExternalTensor) and held.dtype == ir.DataType.FLOAT:
             start, size = held.offset or 0, held.length or 0
             spoiled[start : start + size] = np.full(size // 4, np.nan, "<f4").tobytes()
-    broken = dataclasses.replace(after, weights=bytes(spoiled))
+    broken = dataclasses.replace(after, ort=dataclasses.replace(files, weights=bytes(spoiled)))
     write_tiny_fixtures(tmp_path / "eval.jsonl", task)
     with pytest.raises(QualityError, match=f"{task}: logits: must be finite numbers, got nan"):
         evaluate_file("tiny", broken, settings, tmp_path / "eval.jsonl", processes=1)

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from extbuild.artifacts import Bundle, CompiledModel, Package
+from extbuild.artifacts import Bundle, Package
 from extbuild.bundle.runtime import RuntimeModel, make_runtime, runtime_text
 from extbuild.errors import PackageError, ShardError
 from extbuild.files import list_files
 from extbuild.package.page import read_page
 from extbuild.package.preflight import check_packed, manifest_paths, preflight
 from extbuild.shard.write import write_model
+from tests.packages import ENCODER, EXTENSION, compiled_model
 
 MANIFEST = {
     "manifest_version": 3,
@@ -38,13 +39,6 @@ FILES = {
     "ui/options.css": "body { background: url('../icons/icon-16.png') }",
     "ui/options.js": "console.info('options');",
 }
-VALUES = {
-    "labels": ("toxic",),
-    "thresholds": {"toxic": 0.5},
-    "max_tokens": 64,
-    "batch_tokens": 256,
-    "pad_id": 0,
-}
 
 
 def manifest_with(**keys: object) -> str:
@@ -57,9 +51,9 @@ Make = Callable[[Mapping[str, str]], Bundle]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def bundle(changes: Mapping[str, str]) -> Bundle:
-        compiled = CompiledModel("moderation", "moderation", b"graph", b"w" * 100, b"{}", {})
-        sharded = write_model(compiled, tmp_path / "models/moderation", 64)
-        runtime = make_runtime("Sidelight", "1.0", [RuntimeModel(sharded, 1, VALUES)])
+        sharded = write_model(compiled_model(engine=b"w" * 100), tmp_path / "models/moderation", 64)
+        described = RuntimeModel(sharded, 1, "never", ENCODER)
+        runtime = make_runtime(EXTENSION, "1.0", [described], None)
         for name, text in {**FILES, "runtime.json": runtime_text(runtime), **changes}.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +65,10 @@ def make(tmp_path: Path) -> Make:
 
 def test_a_sound_bundle_passes(make: Make) -> None:
     preflight(make({}))
+
+
+def test_a_copied_file_may_hold_code_that_nothing_runs_if_it_is_listed(make: Make) -> None:
+    preflight(make({"ort/ort-wasm-simd-threaded.asyncify.mjs": "new Function(names)"}))
 
 
 # (file, its text, what the error says)
@@ -129,6 +127,7 @@ REFUSED = [
     ("ui/options.html", OPTIONS.replace("</head>", "<style></style></head>"), "got <style>"),
     ("ui/options.html", OPTIONS.replace("</head>", "<script>1</script></head>"), "got <script>"),
     ("ui/options.js", "const f = new Function('return 1')", "code made from text is forbidden"),
+    ("ort/other.mjs", "new Function(x)", "code made from text is forbidden, got new Function("),
     ("ui/options.js", "eval('1')", "code made from text is forbidden, got eval("),
     ("ui/options.js", "window.eval('1')", "code made from text is forbidden, got window.eval"),
     ("ui/options.js", "new globalThis.Function('1')", "forbidden, got globalThis.Function"),

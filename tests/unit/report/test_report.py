@@ -20,8 +20,15 @@ MODEL = ModelReport(
     packed_bytes=14_700_000,
     budget_bytes=20_000_000,
     sha256="ab" * 32,
-    parts={"graph": 200_000, "tokenizer": 500_000, "weights": 14_000_000},
+    parts={"program": 4_000, "tokenizer": 500_000, "weights": 14_000_000},
     operators={"ai.onnx::Add": 3},
+    backend="engine",
+    not_lowered=None,
+    operations=44,
+    arena_bytes=1_500_000,
+    golden_cases=8,
+    golden_tolerance=0.01,
+    golden_max_error={"simd": 0.0021, "relaxed": 0.0023},
     shards=(Shard("weights-000.bin", 0, 14_000_000, "cd" * 32),),
     passes=(PassReport("dynamic_int8", 38, 56_000_000, 14_000_000, 195, 162, 0.03, 1.5),),
     quality={
@@ -140,3 +147,28 @@ def test_a_metric_is_drawn_on_its_side_of_the_gate(
     assert (x == 0) is left
     assert (x <= circles[dot] <= x + width) is not passed
     assert not x < circles["before"] < x + width
+
+
+def test_what_runs_a_model_is_told_with_how_near_it_comes() -> None:
+    model = json.loads(report_json(REPORT))["models"]["moderation"]
+    assert model["backend"] == "engine"
+    assert model["not_lowered"] is None
+    assert model["program"] == {"bytes": 4_000, "operations": 44, "arena_bytes": 1_500_000}
+    assert model["golden"] == {
+        "cases": 8,
+        "tolerance": 0.01,
+        "max_error": {"simd": 0.0021, "relaxed": 0.0023},
+    }
+    page = report_html(REPORT)
+    assert "44 operations" in page
+    assert "0.0023" in page
+
+
+def test_a_model_that_is_not_on_the_engine_says_why() -> None:
+    why = "node <n>: an operator that the engine has not"
+    model = replace(MODEL, backend="onnxruntime-web", not_lowered=why, golden_max_error={})
+    report = replace(REPORT, models=(model,))
+    value = json.loads(report_json(report))["models"]["moderation"]
+    assert (value["backend"], value["not_lowered"]) == ("onnxruntime-web", why)
+    assert value["program"] is None
+    assert "node &lt;n&gt;: an operator that the engine has not" in report_html(report)

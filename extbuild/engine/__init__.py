@@ -1,0 +1,1 @@
+"""The engine of the extension in Python: the very files that ship, run by wasmtime."""
