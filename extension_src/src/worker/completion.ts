@@ -22,7 +22,7 @@ import {
   withToken,
   type Draft,
 } from "./draft.ts";
-import type { Prepared } from "./scheduler.ts";
+import type { Interest, Prepared } from "./scheduler.ts";
 import type { TokenVocabulary } from "./tokenizer/byte_vocabulary.ts";
 import type { TextTokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -32,7 +32,7 @@ export interface CompletionModel {
   readonly prepare: (req: Request) => Prepared<Suggestion>;
 }
 
-/** What a suggestion is made with. `pause` lets a newer keystroke abort the signal. */
+/** What a suggestion is made with. `pause` lets a newer keystroke end the interest. */
 export interface Parts {
   readonly runtime: Pick<CompletionRuntime, "bos_id" | "context_tokens" | "max_new_tokens">;
   readonly encode: (text: string) => readonly number[];
@@ -43,7 +43,12 @@ export interface Parts {
 
 /** Longest word that is healed; a longer one is given to the model as it stands. */
 const HEALED_CHARACTERS = 32;
-/** Tokens of the prompt between two looks at the signal. */
+/**
+ * Most tokens of a healed word, which the cache holds besides `context_tokens`: with the space
+ * before it, each character may be four bytes, and each byte a token.
+ */
+export const MOST_HEALED_TOKENS = (HEALED_CHARACTERS + 1) * 4;
+/** Tokens of the prompt between two looks at whether the answer is still wanted. */
 const PREFILL_TOKENS = 64;
 
 export function completionModel(
@@ -56,19 +61,19 @@ export function completionModel(
   const encode = (text: string): readonly number[] => tokenizer.encode(text);
   const parts: Parts = { runtime, encode, vocabulary, decoder, pause };
   return {
-    prepare: (req) => ({ shape: "whole", run: (signal) => suggest(req, parts, signal) }),
+    prepare: (req) => ({ shape: "whole", run: (interest) => suggest(req, parts, interest) }),
   };
 }
 
 export async function suggest(
   req: Omit<Request, "field">,
   parts: Parts,
-  signal: AbortSignal,
+  interest: Interest,
 ): Promise<Suggestion> {
   const { head, tail } = splitForHealing(req.before.toWellFormed());
   if (!/\P{White_Space}/u.test(head + tail)) return silent("no-context");
-  const logits = await prefill(promptIds(head, parts), parts, signal);
-  const draft = await extend(logits, tail, req, parts, signal);
+  const logits = await prefill(promptIds(head, parts), parts, interest);
+  const draft = await extend(logits, tail, req, parts, interest);
   return draft === null ? silent("nothing") : shown(draft, req.after.toWellFormed());
 }
 
@@ -104,7 +109,7 @@ function promptIds(head: string, { runtime, encode, vocabulary }: Parts): readon
 async function prefill(
   ids: readonly number[],
   { decoder, pause }: Parts,
-  signal: AbortSignal,
+  interest: Interest,
 ): Promise<Float32Array> {
   let at = decoder.rewind(ids);
   for (;;) {
@@ -112,7 +117,7 @@ async function prefill(
     at += PREFILL_TOKENS;
     if (at >= ids.length) return logits;
     await pause();
-    signal.throwIfAborted();
+    interest.throwIfAborted();
   }
 }
 
@@ -122,7 +127,7 @@ async function extend(
   tail: string,
   policy: Pick<Request, "maxWords" | "minConfidence">,
   { runtime, vocabulary, decoder, pause }: Parts,
-  signal: AbortSignal,
+  interest: Interest,
 ): Promise<Draft | null> {
   let logits = promptLogits;
   let need = new TextEncoder().encode(tail);
@@ -150,7 +155,7 @@ async function extend(
       if (newTokens === runtime.max_new_tokens) return draft;
     }
     await pause();
-    signal.throwIfAborted();
+    interest.throwIfAborted();
     logits = await decoder.append([choice.id]);
   }
 }

@@ -1,19 +1,18 @@
 /** The worker: its parts put together. It knows no extension API; files are found beside it. */
 
+import { ortBackends } from "#ort";
 import runtime from "#runtime";
-import type { CompletionRuntime, ModerationRuntime } from "../generated/runtime.ts";
 import { pause } from "../lib/pause.ts";
 import type { FromWorker, ToWorker } from "../protocol/worker_port.ts";
-import { ortWasm } from "./backends/ort_wasm.ts";
-import { completionModel, type CompletionModel } from "./completion.ts";
+import { workerThreads } from "./backends/engine_threads.ts";
+import { engineBackends } from "./backends/engine_wasm.ts";
+import { withLiar } from "./backends/lying.ts";
+import { rememberedVerdicts } from "./backends/remembered.ts";
+import { candidates, type Available, type Wanting } from "./candidates.ts";
 import { Engine } from "./engine.ts";
-import { ModelSlot, type Loaded } from "./model_slot.ts";
-import { moderationModel, type ModerationModel } from "./moderation.ts";
-import { fetchFrom, loadModelBytes, type Progress } from "./shards.ts";
-import { tokenVocabulary } from "./tokenizer/byte_vocabulary.ts";
-import { parseTokenizer, TextTokenizer } from "./tokenizer/tokenizer.ts";
-
-const STATUS_EVERY_MS = 250;
+import { loadCompletion, loadModeration, type LoadOptions } from "./load.ts";
+import { ModelSlot } from "./model_slot.ts";
+import { fetchFrom, readFile } from "./shards.ts";
 
 /** What the global scope of a worker offers and we use; TypeScript's own type excludes the DOM's. */
 interface WorkerScope {
@@ -23,28 +22,28 @@ interface WorkerScope {
 }
 const scope = self as unknown as WorkerScope;
 
-const readFile = fetchFrom(self.location.href);
-const backend = ortWasm(new URL("ort/", self.location.href).href);
+const beside = (file: string): URL => new URL(file, self.location.href);
+const now = (): number => performance.now();
+const open = fetchFrom(self.location.href);
+const verdicts = rememberedVerdicts({ indexedDB: self.indexedDB, locks: navigator.locks }, navigator.userAgent);
 
-async function loadModeration(
-  model: ModerationRuntime,
-  progress: Progress,
-): Promise<Loaded<ModerationModel>> {
-  const bytes = await loadModelBytes(model.files, readFile, progress);
-  const tokenizer = new TextTokenizer(parseTokenizer(bytes.tokenizer));
-  const encoder = await backend.encoder(bytes, model.pad_id);
-  return { model: moderationModel(model, tokenizer, encoder), backend: backend.name };
-}
+const honest: Available = {
+  engine: engineBackends(runtime.engine, {
+    read: (entry) => readFile(entry, open),
+    spawnThread: workerThreads(beside("worker_thread.js")),
+    cores: navigator.hardwareConcurrency,
+  }),
+  ...ortBackends(beside("ort/").href),
+};
 
-async function loadCompletion(
-  model: CompletionRuntime,
-  progress: Progress,
-): Promise<Loaded<CompletionModel>> {
-  const bytes = await loadModelBytes(model.files, readFile, progress);
-  const json = parseTokenizer(bytes.tokenizer);
-  const decoder = await backend.decoder(bytes, model);
-  const loaded = completionModel(model, new TextTokenizer(json), tokenVocabulary(json), decoder, pause);
-  return { model: loaded, backend: backend.name };
+const available: Available = {
+  engine: withLiar(honest.engine, runtime.lying_backend),
+  ortWasm: withLiar(honest.ortWasm, runtime.lying_backend),
+  ortWebgpu: withLiar(honest.ortWebgpu, runtime.lying_backend),
+};
+
+function optionsFor(model: Wanting): LoadOptions {
+  return { open, verdicts, ...candidates(model, available), now, pause };
 }
 
 /** An error that nobody caught ends this worker: the host sees it, and starts another. */
@@ -55,17 +54,16 @@ function crash(error: unknown): void {
 }
 
 const { moderation, completion } = runtime.models;
-const now = (): number => performance.now();
 
 const engine = new Engine({
   slots: (changed) => ({
     moderation: new ModelSlot(
-      moderation === null ? null : (progress) => loadModeration(moderation, progress),
+      moderation && ((tell) => loadModeration(moderation, optionsFor(moderation), tell)),
       now,
       changed,
     ),
     completion: new ModelSlot(
-      completion === null ? null : (progress) => loadCompletion(completion, progress),
+      completion && ((tell) => loadCompletion(completion, optionsFor(completion), tell)),
       now,
       changed,
     ),
@@ -74,7 +72,6 @@ const engine = new Engine({
   onFatal: crash,
   now,
   pause,
-  later: (task) => setTimeout(task, STATUS_EVERY_MS),
 });
 
 scope.addEventListener("unhandledrejection", (event) => crash(event.reason));

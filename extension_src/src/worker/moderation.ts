@@ -23,6 +23,9 @@ export function moderationModel(
 ): ModerationModel {
   const runner: RowRunner = {
     budgetTokens: runtime.batch_tokens,
+    get padded() {
+      return encoder.padded;
+    },
     run: async (rows) => (await encoder.logits(rows)).map((logits) => Array.from(logits, sigmoid)),
   };
   return {

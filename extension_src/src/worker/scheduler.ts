@@ -10,31 +10,42 @@
  *                         │                  │       above its own)       │
  *                         └──────────────────┴───────────┬────────────────┘
  *                             cancel: `cancelled`  ·  newer call of the same field: `superseded`
- *                             prepare failed: `model-failed`
+ *                             prepare failed: `model-failed`  ·  past its deadline: `late`
  *
- * Lanes: keystroke before visible before rest. Within a lane the oldest goes first. A call comes in
- * one of two shapes. `whole`: it runs by itself to its end and looks at its signal between tokens.
- * `rows`: independent rows, run in batches in which rows of several calls of the lane may meet.
+ * Lanes: keystroke before visible before rest. Within a lane clients take turns, so that one huge
+ * page does not starve another; of one client the oldest goes first. A call comes in one of two
+ * shapes. `whole`: it runs by itself to its end and looks between tokens whether it is still
+ * wanted. `rows`: independent rows, run in batches in which rows of several calls of the lane may
+ * meet: those of the client whose turn it is, then others for which there is room.
+ *
+ * A deadline counts from where a call could run. Loading is left out: a person who pauses while a
+ * model loads is still glad of its answer, and one who goes on has cancelled the call.
+ *
+ * How much can wait here is limited by the router (router/admission.ts), for all clients together.
  *
  * A run that throws is a broken engine, not a failed call: `onFatal` is told, and the call stays
  * unanswered, for the router to send again to a fresh worker.
  */
 
-import { LANES, type CallError, type Lane, type LaneStats } from "../protocol/messages.ts";
-import { nextBatch } from "./batch.ts";
-import { Latency } from "./latency.ts";
+import { LANES, type CallError, type Lane } from "../protocol/messages.ts";
+import { nextBatch, type Budget } from "./batch.ts";
+import { Turns } from "./turns.ts";
 
 export type TokenIds = readonly number[];
 
 /** Runs rows of token ids together; one result per row, in their order. */
-export interface RowRunner {
-  /** Most rows × longest row of one run. One row always runs, however long. */
-  readonly budgetTokens: number;
+export interface RowRunner extends Budget {
   run(rows: readonly TokenIds[]): Promise<readonly (readonly number[])[]>;
 }
 
+/** Whether an answer is still wanted; an AbortSignal is one. */
+export interface Interest {
+  /** Throws when the call was cancelled, superseded, or is late. To be asked between tokens. */
+  throwIfAborted(): void;
+}
+
 export type Prepared<Res> =
-  | { readonly shape: "whole"; readonly run: (signal: AbortSignal) => Promise<Res> }
+  | { readonly shape: "whole"; readonly run: (interest: Interest) => Promise<Res> }
   | {
       readonly shape: "rows";
       readonly runner: RowRunner;
@@ -49,6 +60,8 @@ export interface Submission<Res> {
   readonly lane: Lane;
   /** A newer submission of the same client and field replaces an unanswered one; null: never. */
   readonly field: string | null;
+  /** How long its answer is wanted from when it can run, ms; undefined: for ever. */
+  readonly deadlineMs?: number | undefined;
   /** Loads what it needs and cuts the request up. A rejection answers with `model-failed`. */
   readonly prepare: () => Promise<Prepared<Res>>;
 }
@@ -57,6 +70,8 @@ export interface SchedulerOptions<Res> {
   readonly onAnswer: (id: number, res: Res) => void;
   readonly onError: (id: number, error: CallError) => void;
   readonly onFatal: (error: unknown) => void;
+  /** Told each time when everything that could run has run. */
+  readonly onIdle: () => void;
   readonly now: () => number;
   readonly pause: () => Promise<void>;
 }
@@ -70,9 +85,10 @@ interface Row {
 
 interface Call<Res> {
   readonly submission: Submission<Res>;
-  readonly arrivedMs: number;
   readonly abort: AbortController;
   prepared: Prepared<Res> | null;
+  /** When its answer is of no use any more; known once it can run. */
+  dueMs: number;
   /** Rows that have not run yet; empty for a `whole` call. */
   rowsLeft: Row[];
   readonly results: (readonly number[])[];
@@ -82,10 +98,10 @@ export class Scheduler<Res> {
   readonly #options: SchedulerOptions<Res>;
   /** Unanswered calls, oldest first. */
   readonly #calls = new Map<number, Call<Res>>();
-  readonly #latency: { readonly [L in Lane]: Latency } = {
-    keystroke: new Latency(),
-    visible: new Latency(),
-    rest: new Latency(),
+  readonly #turns: { readonly [L in Lane]: Turns } = {
+    keystroke: new Turns(),
+    visible: new Turns(),
+    rest: new Turns(),
   };
   #running = false;
 
@@ -97,9 +113,9 @@ export class Scheduler<Res> {
     this.#supersede(submission);
     const call: Call<Res> = {
       submission,
-      arrivedMs: this.#options.now(),
       abort: new AbortController(),
       prepared: null,
+      dueMs: Infinity,
       rowsLeft: [],
       results: [],
     };
@@ -118,14 +134,6 @@ export class Scheduler<Res> {
     if (call !== undefined) this.#fail(call, { code: "cancelled", message: "cancelled by its caller" });
   }
 
-  stats(): { readonly [L in Lane]: LaneStats } {
-    const of = (lane: Lane): LaneStats => {
-      const waiting = [...this.#calls.values()].filter((call) => call.submission.lane === lane);
-      return this.#latency[lane].stats(waiting.length);
-    };
-    return { keystroke: of("keystroke"), visible: of("visible"), rest: of("rest") };
-  }
-
   #supersede({ client, field }: Submission<Res>): void {
     if (field === null) return;
     for (const call of [...this.#calls.values()]) {
@@ -137,6 +145,7 @@ export class Scheduler<Res> {
   #ready(call: Call<Res>, prepared: Prepared<Res>): void {
     if (!this.#isOpen(call)) return;
     call.prepared = prepared;
+    call.dueMs = this.#options.now() + (call.submission.deadlineMs ?? Infinity);
     if (prepared.shape === "rows") {
       call.rowsLeft = prepared.rows.map((ids, at) => ({ call, at, ids, length: ids.length }));
       if (call.rowsLeft.length === 0) return this.#answer(call, prepared.assemble([]));
@@ -158,7 +167,6 @@ export class Scheduler<Res> {
   #answer(call: Call<Res>, res: Res): void {
     if (!this.#isOpen(call)) return;
     this.#calls.delete(call.submission.id);
-    this.#latency[call.submission.lane].record(this.#options.now() - call.arrivedMs);
     this.#options.onAnswer(call.submission.id, res);
   }
 
@@ -175,42 +183,57 @@ export class Scheduler<Res> {
       return; // stays `running`: nothing more is computed on a broken engine
     }
     this.#running = false;
+    this.#options.onIdle();
   }
 
-  /** The oldest call of the highest lane that is ready to run. */
+  /** The call that runs next: of the highest lane, of the client whose turn it is, the oldest. */
   #next(): Call<Res> | null {
+    for (const call of [...this.#calls.values()]) this.#dropIfLate(call);
     for (const lane of LANES) {
-      for (const call of this.#calls.values()) {
-        if (call.submission.lane === lane && call.prepared !== null) return call;
-      }
+      if (this.#calls.size === 0) this.#turns[lane].reset();
+      const ready = [...this.#calls.values()].filter(
+        ({ submission, prepared }) => submission.lane === lane && prepared !== null,
+      );
+      if (ready.length === 0) continue;
+      return this.#turns[lane].take(ready, ({ submission }) => submission.client) ?? null;
     }
     return null;
+  }
+
+  #dropIfLate(call: Call<Res>): void {
+    if (this.#options.now() <= call.dueMs) return;
+    const message = `not answered within ${call.submission.deadlineMs} ms`;
+    this.#fail(call, { code: "late", message });
   }
 
   async #run(call: Call<Res>): Promise<void> {
     const { prepared } = call;
     if (prepared === null) return;
-    if (prepared.shape === "whole") {
-      try {
-        this.#answer(call, await prepared.run(call.abort.signal));
-      } catch (error) {
-        // An aborted run may throw whatever it likes: its call has been answered.
-        if (!call.abort.signal.aborted) throw error;
-      }
-      return;
+    if (prepared.shape === "rows") return this.#runBatch(prepared.runner, call.submission);
+    const interest: Interest = {
+      throwIfAborted: () => {
+        this.#dropIfLate(call);
+        call.abort.signal.throwIfAborted();
+      },
+    };
+    try {
+      this.#answer(call, await prepared.run(interest));
+    } catch (error) {
+      // An aborted run may throw whatever it likes: its call has been answered.
+      if (!call.abort.signal.aborted) throw error;
     }
-    await this.#runBatch(prepared.runner, call.submission.lane);
   }
 
-  async #runBatch(runner: RowRunner, lane: Lane): Promise<void> {
+  async #runBatch(runner: RowRunner, { lane, client }: Submission<Res>): Promise<void> {
     const calls = [...this.#calls.values()].filter(
       ({ submission, prepared }) =>
         submission.lane === lane && prepared?.shape === "rows" && prepared.runner === runner,
     );
-    const batch = nextBatch(
-      calls.flatMap((call) => call.rowsLeft),
-      runner.budgetTokens,
-    );
+    const rowsOf = (isOwn: boolean): readonly Row[] =>
+      calls
+        .filter(({ submission }) => (submission.client === client) === isOwn)
+        .flatMap((call) => call.rowsLeft);
+    const batch = nextBatch(rowsOf(true), rowsOf(false), runner);
     const results = await runner.run(batch.map((row) => row.ids));
     for (const [at, row] of batch.entries()) {
       const result = results[at];

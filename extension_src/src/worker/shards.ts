@@ -1,113 +1,209 @@
 /**
  * Reads a model's packaged files and proves that they are the ones that were packaged.
  *
- * The weights are one blob, cut into contiguous shards. Each is fetched, hashed and copied to its
- * offset in a single buffer, so that the peak is the blob plus `PARALLEL_FETCHES` shards.
+ * Weights are one blob, cut into contiguous shards. Each is streamed, chunk by chunk, right to its
+ * place in the memory of whoever runs the model, and hashed there: besides the blob itself, what is
+ * held are `PARALLEL_SHARDS` shards at most, which hashing copies.
  */
 
-import type { FileEntry, ModelFiles, ShardEntry } from "../generated/runtime.ts";
+import type { FileEntry, ModelFiles, ShardEntry, WeightsBlob } from "../generated/runtime.ts";
 import { hex } from "../lib/hex.ts";
+import { PackageBroken, type Destination, type ModelSource } from "./backends/backend.ts";
 
 /** Two overlap reading with hashing; more only raise the peak of memory. */
-const PARALLEL_FETCHES = 2;
+const PARALLEL_SHARDS = 2;
+/** A piece of a file on its way to its place. */
+const PIECE_BYTES = 65_536;
 /** Digits of a hash in messages: enough to compare by eye. */
 const HASH_PREFIX = 12;
 
-/** A packaged file that is missing or not the one that was built. */
-export class PackageBroken extends Error {}
-
-/** Bytes of a file of the package. Rejects when there is none. */
-export type ReadFile = (file: string) => Promise<Uint8Array<ArrayBuffer>>;
-
-export interface ModelBytes {
-  readonly graph: Uint8Array;
-  readonly tokenizer: Uint8Array;
-  readonly weights: Uint8Array;
-}
+/** The content of a file of the package, in pieces. Rejects when there is none. */
+export type OpenFile = (file: string, signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>;
 
 export type Progress = (loadedBytes: number, totalBytes: number) => void;
 
-/** Reads files relative to `base`, e.g. the worker's own address. */
-export function fetchFrom(base: string): ReadFile {
-  return async (file) => {
-    const response = await fetch(new URL(file, base));
-    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-    return new Uint8Array(await response.arrayBuffer());
+/** Opens files relative to `base`, e.g. the worker's own address. */
+export function fetchFrom(base: string): OpenFile {
+  return async (file, signal) => {
+    const response = await fetch(new URL(file, base), { signal });
+    if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`);
+    return pieces(response.body);
   };
 }
 
-export async function loadModelBytes(
-  files: ModelFiles,
-  readFile: ReadFile,
-  progress: Progress,
-): Promise<ModelBytes> {
-  const totalBytes = files.graph.bytes + files.tokenizer.bytes + files.weights_bytes;
-  let loadedBytes = 0;
-  const read = async (entry: FileEntry | ShardEntry): Promise<Uint8Array> => {
-    const bytes = await readChecked(entry, readFile);
-    loadedBytes += bytes.length;
-    progress(loadedBytes, totalBytes);
-    return bytes;
-  };
-  progress(0, totalBytes);
-  const graph = await read(files.graph);
-  const tokenizer = await read(files.tokenizer);
-  const weights = new Uint8Array(files.weights_bytes);
-  const queue = [...checkedPlan(files)];
-  const drain = async (): Promise<void> => {
-    for (let shard = queue.shift(); shard !== undefined; shard = queue.shift()) {
-      try {
-        weights.set(await read(shard), shard.offset);
-      } catch (error) {
-        queue.length = 0; // the rest would be read for nothing
-        throw error;
-      }
+/**
+ * The content of a stream. A piece is good until the next one is asked for: all of them come in one
+ * buffer (Chrome since 115, Firefox since 102), since a buffer for each would be garbage of the size
+ * of the model.
+ */
+async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader({ mode: "byob" });
+  try {
+    let buffer = new ArrayBuffer(PIECE_BYTES);
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) return;
+      yield value;
+      buffer = value.buffer;
     }
-  };
-  // All of them, even when one fails: whoever hears of a failure may rely on no progress after it.
-  const drained = await Promise.allSettled(Array.from({ length: PARALLEL_FETCHES }, drain));
-  for (const end of drained) if (end.status === "rejected") throw end.reason;
-  return { graph, tokenizer, weights };
+  } finally {
+    reader.cancel().catch(() => undefined); // whoever stopped reading knows why
+  }
+}
+
+/** All of a packaged file. */
+export async function readFile(
+  entry: FileEntry,
+  open: OpenFile,
+  signal = new AbortController().signal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  checkSize(entry);
+  const bytes = new Uint8Array(entry.bytes);
+  await readInto(entry, Promise.resolve(() => bytes), { open, signal });
+  return bytes;
+}
+
+/** One loading of one model, told of in bytes of files that are read and proven. */
+export class PackagedModel implements ModelSource {
+  readonly files: ModelFiles;
+  readonly #open: OpenFile;
+  readonly #progress: Progress;
+  readonly #totalBytes: number;
+  readonly #abort = new AbortController();
+  #loadedBytes = 0;
+
+  /** `totalBytes`: of the files that will be asked for. */
+  constructor(files: ModelFiles, open: OpenFile, totalBytes: number, progress: Progress) {
+    this.files = files;
+    this.#open = open;
+    this.#totalBytes = totalBytes;
+    this.#progress = progress;
+    progress(0, totalBytes);
+  }
+
+  async file(entry: FileEntry): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await readFile(entry, this.#open, this.#abort.signal);
+    this.#loaded(entry);
+    return bytes;
+  }
+
+  async weights(blob: WeightsBlob, destination: Promise<Destination>): Promise<void> {
+    destination.catch(() => undefined); // reading a shard tells of it; there may be none to read
+    const queue = [...checkedPlan(blob)];
+    const reading = { open: this.#open, signal: this.#abort.signal };
+    const drain = async (): Promise<void> => {
+      for (let shard = queue.shift(); shard !== undefined; shard = queue.shift()) {
+        const { offset, bytes } = shard;
+        const place = destination.then((all) => () => all().subarray(offset, offset + bytes));
+        try {
+          await readInto(shard, place, reading);
+        } catch (error) {
+          queue.length = 0; // the rest would be read for nothing
+          throw error;
+        }
+        this.#loaded(shard);
+      }
+    };
+    // All of them, even when one fails: whoever hears of a failure may rely on no write after it.
+    const drained = await Promise.allSettled(Array.from({ length: PARALLEL_SHARDS }, drain));
+    for (const end of drained) if (end.status === "rejected") throw end.reason;
+  }
+
+  /** Stops whatever is being read: it rejects with `reason`, and no progress is told any more. */
+  abort(reason: Error): void {
+    this.#abort.abort(reason);
+  }
+
+  #loaded({ bytes }: FileEntry): void {
+    this.#loadedBytes += bytes;
+    this.#progress(this.#loadedBytes, this.#totalBytes);
+  }
+}
+
+interface Reading {
+  readonly open: OpenFile;
+  readonly signal: AbortSignal;
+}
+
+/** Streams a file to `destination`, which is as long as the file, and proves what is there then. */
+async function readInto(
+  entry: FileEntry,
+  destination: Promise<Destination>,
+  reading: Reading,
+): Promise<void> {
+  const [content, place] = await Promise.all([opened(entry, reading), destination]);
+  const { signal } = reading;
+  let length = 0;
+  try {
+    for await (const piece of content) {
+      signal.throwIfAborted();
+      if (length + piece.length > entry.bytes) throw wrongSize(entry, "more");
+      place().set(piece, length);
+      length += piece.length;
+    }
+  } catch (error) {
+    throw unreadable(entry, error, signal);
+  }
+  if (length !== entry.bytes) throw wrongSize(entry, String(length));
+  await prove(entry, place());
+  signal.throwIfAborted();
+}
+
+async function opened(
+  entry: FileEntry,
+  { open, signal }: Reading,
+): Promise<AsyncIterable<Uint8Array>> {
+  signal.throwIfAborted();
+  try {
+    return await open(entry.file, signal);
+  } catch (error) {
+    throw unreadable(entry, error, signal);
+  }
+}
+
+function unreadable({ file }: FileEntry, error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof PackageBroken) return error;
+  const found = error instanceof Error ? error.message : String(error);
+  return new PackageBroken(`${file}: cannot be read, got ${found}; reinstall the extension`);
 }
 
 /** The shards, after checking that they cover the blob without hole or overlap. */
-function checkedPlan(files: ModelFiles): readonly ShardEntry[] {
+function checkedPlan(blob: WeightsBlob): readonly ShardEntry[] {
   let offset = 0;
-  for (const shard of files.shards) {
+  for (const shard of blob.shards) {
+    checkSize(shard);
     if (shard.offset !== offset) {
       throw new PackageBroken(`${shard.file}: must begin at byte ${offset}, got ${shard.offset}`);
     }
     offset += shard.bytes;
   }
-  if (offset !== files.weights_bytes) {
-    throw new PackageBroken(`shards: must hold ${files.weights_bytes} bytes, got ${offset}`);
+  if (offset !== blob.bytes) {
+    throw new PackageBroken(`shards: must hold ${blob.bytes} bytes, got ${offset}`);
   }
-  return files.shards;
+  return blob.shards;
 }
 
-async function readChecked(
-  entry: FileEntry | ShardEntry,
-  readFile: ReadFile,
-): Promise<Uint8Array> {
-  const { file } = entry;
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
-    throw new PackageBroken(`${file}: cannot be read, got ${found}; reinstall the extension`);
-  }
-  if (bytes.length !== entry.bytes) {
-    throw new PackageBroken(
-      `${file}: must be ${entry.bytes} bytes, got ${bytes.length}; reinstall the extension`,
-    );
-  }
-  const found = hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-  if (found !== entry.sha256) {
-    throw new PackageBroken(
-      `${file}: SHA-256 must be ${entry.sha256.slice(0, HASH_PREFIX)}…, ` +
-        `got ${found.slice(0, HASH_PREFIX)}…; reinstall the extension`,
-    );
-  }
-  return bytes;
+function checkSize({ file, bytes }: FileEntry): void {
+  if (Number.isSafeInteger(bytes) && bytes > 0) return;
+  throw new PackageBroken(`${file}: its size must be a whole number above 0, got ${bytes}`);
+}
+
+function wrongSize({ file, bytes }: FileEntry, found: string): PackageBroken {
+  return new PackageBroken(`${file}: must be ${bytes} bytes, got ${found}; reinstall the extension`);
+}
+
+async function prove({ file, sha256 }: FileEntry, bytes: Uint8Array): Promise<void> {
+  const digest = await crypto.subtle.digest("SHA-256", unshared(bytes));
+  const found = hex(new Uint8Array(digest));
+  if (found === sha256) return;
+  throw new PackageBroken(
+    `${file}: SHA-256 must be ${sha256.slice(0, HASH_PREFIX)}…, ` +
+      `got ${found.slice(0, HASH_PREFIX)}…; reinstall the extension`,
+  );
+}
+
+/** The same bytes in memory that no thread shares, which is all that Web Crypto takes. */
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
 }

@@ -19,7 +19,7 @@ const CASES: readonly (readonly [string, readonly number[], number, readonly num
 
 for (const [what, lengths, budget, expected] of CASES) {
   test(`batch: ${what}`, () => {
-    const batch = nextBatch(rows(...lengths), budget);
+    const batch = nextBatch(rows(...lengths), [], { budgetTokens: budget, padded: true });
     assert.deepEqual(batch.map((row) => row.length), expected);
   });
 }
@@ -31,11 +31,30 @@ test("every batch keeps to the budget, holds the oldest, and all rows are taken 
     let waiting = Array.from({ length: 1 + random(40) }, () => ({ length: 1 + random(200) }));
     const budget = 50 + random(800);
     while (waiting.length > 0) {
-      const batch = nextBatch(waiting, budget);
+      const padded = random(2) === 0;
+      const own = waiting.filter((_, at) => at === 0 || at % 3 === 0);
+      const others = waiting.filter((row) => !own.includes(row));
+      const batch = nextBatch(own, others, { budgetTokens: budget, padded });
       const longest = Math.max(...batch.map((row) => row.length));
-      assert.ok(batch.length === 1 || batch.length * longest <= budget);
+      const sum = batch.reduce((all, row) => all + row.length, 0);
+      assert.ok(batch.length === 1 || (padded ? batch.length * longest : sum) <= budget);
       assert.ok(waiting[0] !== undefined && batch.includes(waiting[0]));
+      assert.equal(new Set(batch).size, batch.length);
       waiting = waiting.filter((row) => !batch.includes(row));
     }
   }
+});
+
+test("without padding only the sum counts", () => {
+  const batch = nextBatch(rows(30, 10, 20), [], { budgetTokens: 60, padded: false });
+  assert.deepEqual(batch.map((row) => row.length), [10, 20, 30]);
+});
+
+test("rows of others come in only where one's own leave room", () => {
+  const [own, others] = [rows(10, 30), rows(10, 10, 10)];
+  const lengths = (budgetTokens: number): readonly number[] =>
+    nextBatch(own, others, { budgetTokens, padded: true }).map((row) => row.length);
+  assert.deepEqual(lengths(60), [10, 30]);
+  assert.deepEqual(lengths(120), [10, 10, 10, 30]);
+  assert.deepEqual(lengths(40), [10, 10, 10, 10]);
 });

@@ -1,19 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { ToHost } from "../../../extension_src/src/protocol/messages.ts";
-import type { FromWorker } from "../../../extension_src/src/protocol/worker_port.ts";
+import type { ModelStates } from "../../../extension_src/src/protocol/messages.ts";
+import type { FromWorker, ToWorker, WorkerCall } from "../../../extension_src/src/protocol/worker_port.ts";
 import type { CompletionModel } from "../../../extension_src/src/worker/completion.ts";
 import { Engine } from "../../../extension_src/src/worker/engine.ts";
 import { ModelSlot, type Loaded } from "../../../extension_src/src/worker/model_slot.ts";
 import type { ModerationModel } from "../../../extension_src/src/worker/moderation.ts";
 import { settled } from "../support/ports.ts";
 
+const RUNNING = { backend: "fake", memoryBytes: 1000, demoted: [] } as const;
+const improve = async (): Promise<void> => undefined;
+
 /** Scores each text by its length; suggests what it was given. */
 const MODERATION: ModerationModel = {
   prepare: ({ texts }) => ({
     shape: "rows",
-    runner: { budgetTokens: 100, run: async (rows) => rows.map((row) => [row.length]) },
+    runner: { budgetTokens: 100, padded: true, run: async (rows) => rows.map((row) => [row.length]) },
     rows: texts.map((text) => Array<number>(text.length).fill(0)),
     assemble: (results) => ({ scores: results }),
   }),
@@ -28,14 +31,14 @@ const COMPLETION: CompletionModel = {
 class Bench {
   readonly emitted: FromWorker[] = [];
   readonly fatal: unknown[] = [];
-  readonly due: (() => void)[] = [];
   loads = 0;
   readonly engine: Engine;
 
   constructor(
     load: (() => Promise<Loaded<ModerationModel>>) | null = async () => ({
       model: MODERATION,
-      backend: "fake",
+      improve,
+      ...RUNNING,
     }),
   ) {
     const now = (): number => 5;
@@ -43,10 +46,10 @@ class Bench {
       slots: (changed) => ({
         moderation: new ModelSlot(load === null ? null : () => this.#counted(load), now, changed),
         completion: new ModelSlot<CompletionModel>(
-          async (progress) => {
+          async ({ progress }) => {
             progress(0, 10);
             progress(10, 10);
-            return { model: COMPLETION, backend: "fake" };
+            return { model: COMPLETION, improve, ...RUNNING };
           },
           now,
           changed,
@@ -56,7 +59,6 @@ class Bench {
       onFatal: (error) => this.fatal.push(error),
       now,
       pause: async () => undefined,
-      later: (task) => this.due.push(task),
     });
   }
 
@@ -65,24 +67,31 @@ class Bench {
     return load();
   }
 
-  async give(...messages: readonly ToHost[]): Promise<void> {
+  async give(...messages: readonly Exclude<ToWorker, "ping">["message"][]): Promise<void> {
     for (const message of messages) this.engine.receive({ client: 1, message });
     await settled();
   }
 
-  /** Everything but statuses. */
+  /** Everything but the states of the models. */
   get answers(): readonly FromWorker[] {
-    return this.emitted.filter((message) => message.kind !== "status");
+    return this.emitted.filter((message) => message.kind !== "models");
+  }
+
+  /** What was told of the models last. */
+  get models(): ModelStates {
+    const told = this.emitted.findLast((message) => message.kind === "models");
+    assert.ok(told?.kind === "models", "nothing was told of the models");
+    return told.models;
   }
 }
 
-const score = (id: number, ...texts: readonly string[]): ToHost => ({
+const score = (id: number, ...texts: readonly string[]): WorkerCall => ({
   kind: "call",
   id,
   name: "moderation.score",
   req: { texts, lane: "visible" },
 });
-const suggest = (id: number, field: string, before: string): ToHost => ({
+const suggest = (id: number, field: string, before: string): WorkerCall => ({
   kind: "call",
   id,
   name: "completion.suggest",
@@ -105,21 +114,21 @@ test("one feature's call does not load the other's model", async () => {
   const bench = new Bench();
   await bench.give(suggest(1, "f", "hello"));
   assert.equal(bench.loads, 0);
-  assert.equal(bench.engine.status().models.moderation.phase, "idle");
-  assert.equal(bench.engine.status().models.completion.phase, "ready");
+  assert.equal(bench.models.moderation.phase, "idle");
+  assert.equal(bench.models.completion.phase, "ready");
 });
 
 test("the status tells of each step of loading", async () => {
   const bench = new Bench();
   await bench.give({ kind: "call", id: 1, name: "engine.warm", req: { feature: "completion" } });
   const states = bench.emitted.map((message) =>
-    message.kind === "status" ? message.status.models.completion : message.kind,
+    message.kind === "models" ? message.models.completion : message.kind,
   );
   assert.deepEqual(states, [
     { phase: "loading", loadedBytes: 0, totalBytes: 10 },
     { phase: "loading", loadedBytes: 10, totalBytes: 10 },
-    { phase: "ready", backend: "fake", loadMs: 0 },
-    "answer",
+    { phase: "ready", ...RUNNING, loadMs: 0 },
+    "warmed",
   ]);
 });
 
@@ -133,23 +142,24 @@ test("a model that cannot be loaded fails its calls with the reason, and is not 
     { kind: "error", id: 2, error },
   ]);
   assert.equal(bench.loads, 1);
-  assert.deepEqual(bench.engine.status().models.moderation, { phase: "failed", reason: error.message });
+  assert.deepEqual(bench.models.moderation, { phase: "failed", reason: error.message });
   assert.deepEqual(bench.fatal, []);
 });
 
-test("warming a model that cannot be loaded is answered with a status that says so", async () => {
+test("warming a model that cannot be loaded is answered, and its state says so", async () => {
   const bench = new Bench(() => Promise.reject(new Error("broken")));
   await bench.give({ kind: "call", id: 1, name: "engine.warm", req: { feature: "moderation" } });
-  assert.deepEqual(bench.answers, [{ kind: "answer", id: 1, res: bench.engine.status() }]);
+  assert.deepEqual(bench.answers, [{ kind: "warmed", id: 1 }]);
+  assert.equal(bench.models.moderation.phase, "failed");
 });
 
 test("a model that the package lacks is absent, and its calls fail", async () => {
   const bench = new Bench(null);
-  assert.deepEqual(bench.engine.status().models.moderation, { phase: "absent" });
   await bench.give(score(1, "a"));
   const error = { code: "model-failed", message: "this package has no such model" } as const;
   assert.deepEqual(bench.answers, [{ kind: "error", id: 1, error }]);
-  assert.deepEqual(bench.engine.status().models.moderation, { phase: "absent" });
+  await bench.give(suggest(2, "f", "hello"));
+  assert.deepEqual(bench.models.moderation, { phase: "absent" });
 });
 
 test("a newer suggestion for the same field replaces the older", async () => {
@@ -171,13 +181,9 @@ test("a cancel reaches the call", async () => {
   ]);
 });
 
-test("many answers make one status, a while later", async () => {
+test("a sign of life is given at once, and costs no model", async () => {
   const bench = new Bench();
-  await bench.give(score(1, "a"), score(2, "b"), score(3, "c"));
-  assert.equal(bench.due.length, 1);
-  const before = bench.emitted.length;
-  bench.due.shift()?.();
-  assert.equal(bench.emitted.length, before + 1);
-  await bench.give(score(4, "d"));
-  assert.equal(bench.due.length, 1);
+  bench.engine.receive("ping");
+  assert.deepEqual(bench.emitted, [{ kind: "pong" }]);
+  assert.equal(bench.loads, 0);
 });

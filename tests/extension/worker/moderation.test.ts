@@ -53,6 +53,8 @@ test("a long text gets the highest probability of its parts", async () => {
 
 /** An encoder whose first logit is the number of tokens, its second the negative of it. */
 const encoder: Encoder = {
+  padded: false,
+  memoryBytes: null,
   logits: async (rows) => rows.map((row) => Float32Array.of(row.length, -row.length)),
   dispose: async () => undefined,
 };

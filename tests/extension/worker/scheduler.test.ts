@@ -19,14 +19,17 @@ interface Gate {
 /** A scheduler whose every run waits until the test lets it go on. */
 class Bench implements RowRunner {
   budgetTokens = 10;
+  padded = true;
   nowMs = 0;
   readonly log: string[] = [];
   readonly gates: Gate[] = [];
   readonly fatal: unknown[] = [];
+  idle = 0;
   readonly scheduler = new Scheduler<string>({
     onAnswer: (id, res) => this.log.push(`${id}=${res}`),
     onError: (id, error) => this.log.push(`${id}!${error.code}`),
     onFatal: (error) => this.fatal.push(error),
+    onIdle: () => void (this.idle += 1),
     now: () => this.nowMs,
     pause: async () => undefined,
   });
@@ -61,20 +64,27 @@ class Bench implements RowRunner {
     return ran;
   }
 
-  keystroke(id: number, options: { client?: number; field?: string } = {}): void {
-    this.#submit(id, "keystroke", options.client ?? 1, options.field ?? `field ${id}`, {
+  keystroke(id: number, options: { client?: number; field?: string; deadlineMs?: number } = {}): void {
+    const { client = 1, field = `field ${id}`, deadlineMs } = options;
+    const prepared: Prepared<string> = {
       shape: "whole",
-      run: (signal) =>
+      run: (interest) =>
         this.#gate(`keystroke ${id}`, () => {
-          signal.throwIfAborted();
+          interest.throwIfAborted();
           return "text";
         }),
-    });
+    };
+    const prepare = async (): Promise<Prepared<string>> => prepared;
+    this.scheduler.submit({ id, client, lane: "keystroke", field, deadlineMs, prepare });
   }
 
   /** A call of rows of these lengths, whose answer lists the lengths of its results. */
   rows(id: number, lane: Lane, ...lengths: readonly number[]): void {
-    this.#submit(id, lane, 1, null, {
+    this.rowsOf(1, id, lane, ...lengths);
+  }
+
+  rowsOf(client: number, id: number, lane: Lane, ...lengths: readonly number[]): void {
+    this.#submit(id, lane, client, null, {
       shape: "rows",
       runner: this,
       rows: lengths.map((length) => Array<number>(length).fill(id)),
@@ -224,7 +234,6 @@ test("a call that waits for its model holds up nobody", async () => {
   await settled();
   await bench.releaseAll();
   assert.deepEqual(bench.log, ["2=3"]);
-  assert.equal(scheduler.stats().keystroke.waiting, 1);
 });
 
 test("a call that cannot be prepared fails with the reason; the rest goes on", async () => {
@@ -265,26 +274,108 @@ test("a runner that loses a row is fatal", async () => {
   assert.equal(String(bench.fatal), "Error: a run of 1 rows gave 0");
 });
 
-test("statistics count what was served, what waits, and how long it took", async () => {
+test("clients take turns in a lane, so that a huge page costs a small one a turn, not its place", async () => {
   const bench = new Bench();
-  bench.keystroke(1);
-  bench.keystroke(2);
-  bench.rows(3, "visible", 3);
+  for (let id = 1; id <= 20; id += 1) bench.rowsOf(1, id, "visible", 10);
   await settled();
-  bench.nowMs = 40;
-  await bench.release();
-  bench.nowMs = 100;
-  await bench.release();
-  const { keystroke, visible, rest } = bench.scheduler.stats();
-  assert.deepEqual(keystroke, { served: 2, waiting: 0, p50Ms: 40, p95Ms: 100 });
-  assert.deepEqual(visible, { served: 0, waiting: 1, p50Ms: null, p95Ms: null });
-  assert.deepEqual(rest, { served: 0, waiting: 0, p50Ms: null, p95Ms: null });
+  bench.rowsOf(2, 101, "visible", 10);
+  bench.rowsOf(3, 102, "visible", 10);
+  bench.rowsOf(2, 103, "visible", 10);
+  await settled();
+  await bench.releaseAll();
+  assert.deepEqual(bench.log.slice(0, 6).map((line) => line.split("=")[0]), ["1", "101", "102", "2", "103", "3"]);
+  assert.equal(bench.log.length, 23);
 });
 
-test("cancelled calls are not part of the times", async () => {
+test("a client that asks again and again is not new each time", async () => {
   const bench = new Bench();
-  bench.keystroke(1);
+  bench.rowsOf(1, 1, "visible", 10, 10, 10);
   await settled();
-  bench.scheduler.cancel(1);
-  assert.equal(bench.scheduler.stats().keystroke.served, 0);
+  for (let id = 2; id < 5; id += 1) {
+    bench.rowsOf(2, id, "visible", 10);
+    await settled();
+    await bench.release();
+    await bench.release();
+  }
+  assert.deepEqual(bench.log, ["2=10", "3=10", "1=10,10,10", "4=10"]);
+});
+
+test("in a batch come first the rows of the client whose turn it is, then what there is room for", async () => {
+  const bench = new Bench();
+  bench.keystroke(9);
+  await settled();
+  bench.rowsOf(1, 1, "rest", 2, 2, 2, 2, 2, 2);
+  bench.rowsOf(2, 2, "rest", 2, 2, 2);
+  await settled();
+  await bench.release();
+  assert.equal(bench.running, "batch of 2+2+2+2+2");
+  await bench.release();
+  assert.equal(bench.running, "batch of 2+2+2+2");
+  await bench.releaseAll();
+  assert.deepEqual(bench.log, ["9=text", "1=2,2,2,2,2,2", "2=2,2,2"]);
+});
+
+test("a waiting call that is past its deadline is late and never runs", async () => {
+  const bench = new Bench();
+  bench.rows(1, "visible", 10);
+  await settled();
+  bench.keystroke(2, { deadlineMs: 100 });
+  bench.keystroke(3, { deadlineMs: 101 });
+  await settled();
+  bench.nowMs = 101;
+  assert.deepEqual(await bench.releaseAll(), ["batch of 10", "keystroke 3"]);
+  assert.deepEqual(bench.log, ["1=10", "2!late", "3=text"]);
+});
+
+test("a running call that is past its deadline stops at its next token", async () => {
+  const bench = new Bench();
+  bench.keystroke(1, { deadlineMs: 100 });
+  bench.keystroke(2);
+  await settled();
+  bench.nowMs = 101;
+  await bench.releaseAll();
+  assert.deepEqual(bench.log, ["1!late", "2=text"]);
+  assert.deepEqual(bench.fatal, []);
+});
+
+test("a late answer that is complete is still given", async () => {
+  const bench = new Bench();
+  const { scheduler } = bench;
+  const prepare = async (): Promise<Prepared<string>> => ({
+    shape: "whole",
+    run: async () => {
+      bench.nowMs = 5000;
+      return "text";
+    },
+  });
+  scheduler.submit({ id: 1, client: 1, lane: "keystroke", field: "f", deadlineMs: 100, prepare });
+  await settled();
+  assert.deepEqual(bench.log, ["1=text"]);
+});
+
+test("the time that a model loads does not count", async () => {
+  const bench = new Bench();
+  let loaded: (prepared: Prepared<string>) => void = () => undefined;
+  const prepare = (): Promise<Prepared<string>> => new Promise((resolve) => (loaded = resolve));
+  bench.scheduler.submit({ id: 1, client: 1, lane: "keystroke", field: "f", deadlineMs: 100, prepare });
+  await settled();
+  bench.nowMs = 5000;
+  loaded({ shape: "whole", run: async () => "text" });
+  await settled();
+  assert.deepEqual(bench.log, ["1=text"]);
+});
+
+test("rows that are past their deadline are left out of the next batch", async () => {
+  const bench = new Bench();
+  const prepare = async (): Promise<Prepared<string>> => ({
+    shape: "rows",
+    runner: bench,
+    rows: [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]],
+    assemble: () => "scores",
+  });
+  bench.scheduler.submit({ id: 1, client: 1, lane: "rest", field: null, deadlineMs: 100, prepare });
+  await settled();
+  bench.nowMs = 101;
+  assert.deepEqual(await bench.releaseAll(), ["batch of 6"]);
+  assert.deepEqual(bench.log, ["1!late"]);
 });

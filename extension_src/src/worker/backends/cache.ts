@@ -1,6 +1,8 @@
 /** A decoder's key-value cache as plain arrays: cut back to a prefix, never changed in place. */
 
-import type { DecoderShape } from "./backend.ts";
+import type { DecoderLimits } from "./backend.ts";
+
+export type DecoderShape = Pick<DecoderLimits, "layers" | "kv_heads" | "head_dim">;
 
 /** Keys and values of one layer, each (1, kv_heads, tokens, head_dim), row-major. */
 export interface LayerCache {

@@ -6,7 +6,7 @@ import {
   commonPrefix,
   emptyCache,
   rewound,
-} from "../../../extension_src/src/worker/backends/cache.ts";
+} from "../../../../extension_src/src/worker/backends/cache.ts";
 
 const SHAPE = { layers: 2, kv_heads: 2, head_dim: 3 };
 

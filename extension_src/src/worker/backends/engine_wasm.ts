@@ -1,0 +1,151 @@
+/**
+ * Our own engine (extension_src/engine) on WebAssembly, in up to three variants of one source:
+ * `simd` for every browser, `relaxed` where there is relaxed SIMD, `threads` where memory can also be
+ * shared between workers. A run blocks the worker until it is done.
+ */
+
+import type { EngineModel, EngineVariants, FileEntry } from "../../generated/runtime.ts";
+import type { Backend, Decoder, DecoderLimits, Encoder, EncoderLimits, ModelSource } from "./backend.ts";
+import { commonPrefix } from "./cache.ts";
+import { EngineInstance, type EngineCode } from "./engine_instance.ts";
+import type { SpawnThread } from "./engine_threads.ts";
+import { hasRelaxedSimd, hasSharedMemory } from "./wasm_features.ts";
+
+/** More threads than this gain little on models of this size, and take from the page. */
+const MOST_THREADS = 4;
+/** Most rows of an encoder's run. */
+const MOST_SEQUENCES = 32;
+/** Most tokens of a decoder's run; a longer piece is run in several. */
+const DECODER_TOKENS = 64;
+
+export interface EngineHost {
+  /** All of a packaged file, proven. */
+  readonly read: (entry: FileEntry) => Promise<Uint8Array<ArrayBuffer>>;
+  readonly spawnThread: SpawnThread;
+  /** Logical processors. */
+  readonly cores: number;
+}
+
+/** The variants that this browser can run, the one to prefer first. Null: the package has none. */
+export function engineBackends(variants: EngineVariants | null, host: EngineHost): readonly Backend[] {
+  if (variants === null) return [];
+  const { simd, relaxed, threads } = variants;
+  const count = Math.min(host.cores, MOST_THREADS);
+  const backends = [engineBackend("engine-simd", "engine, SIMD", simd, 1, host)];
+  if (!hasRelaxedSimd()) return backends;
+  backends.unshift(engineBackend("engine-relaxed", "engine, relaxed SIMD", relaxed, 1, host));
+  if (threads === null || count < 2 || !hasSharedMemory()) return backends;
+  return [...backends, engineBackend("engine-threads", `engine, ${count} threads`, threads, count, host)];
+}
+
+function engineBackend(
+  id: Backend["id"],
+  name: string,
+  file: FileEntry,
+  threads: number,
+  { read, spawnThread }: EngineHost,
+): Backend {
+  let compiled: Promise<EngineCode> | null = null;
+  /** Compiled once, for all models. */
+  const code = (): Promise<EngineCode> => {
+    compiled ??= read(file)
+      .then((bytes) => WebAssembly.compile(bytes))
+      .then((module) => ({ module, threads, spawnThread }));
+    return compiled;
+  };
+  return {
+    id,
+    name,
+    tolerance: 0,
+    packed: ({ engine }) => (engine === null ? [] : [engine.program, engine.weights]),
+    fingerprint: async () => `${file.sha256}, ${threads} threads`,
+    encoder: (source, limits) => openEncoder(code(), source, limits),
+    decoder: (source, limits) => openDecoder(code(), source, limits),
+  };
+}
+
+function engineModel({ files }: ModelSource): EngineModel {
+  if (files.engine === null) throw new Error("the package has no Program for this model");
+  return files.engine;
+}
+
+async function openEncoder(
+  code: Promise<EngineCode>,
+  source: ModelSource,
+  limits: EncoderLimits,
+): Promise<Encoder> {
+  const maxTokens = Math.max(limits.batch_tokens, limits.max_tokens);
+  const maxSequences = Math.min(MOST_SEQUENCES, maxTokens);
+  const instance = await EngineInstance.open(code, source, engineModel(source), () => ({
+    maxTokens,
+    maxSequences,
+    streams: 0,
+    cacheTokens: 0,
+  }));
+  return {
+    padded: false,
+    get memoryBytes() {
+      return instance.memoryBytes;
+    },
+    logits: async (rows) =>
+      runsOf(rows, maxTokens, maxSequences).flatMap((run) => instance.run(run)),
+    dispose: () => instance.dispose(),
+  };
+}
+
+/** Rows in their order, cut where a run would be too large. A row too long for any is one alone. */
+export function runsOf<Row extends { readonly length: number }>(
+  rows: readonly Row[],
+  maxTokens: number,
+  maxSequences: number,
+): readonly (readonly Row[])[] {
+  const runs: Row[][] = [];
+  let tokens = 0;
+  for (const row of rows) {
+    const run = runs.at(-1);
+    tokens += row.length;
+    if (run !== undefined && tokens <= maxTokens && run.length < maxSequences) {
+      run.push(row);
+    } else {
+      runs.push([row]);
+      tokens = row.length;
+    }
+  }
+  return runs;
+}
+
+async function openDecoder(
+  code: Promise<EngineCode>,
+  source: ModelSource,
+  { cache_tokens }: DecoderLimits,
+): Promise<Decoder> {
+  const instance = await EngineInstance.open(code, source, engineModel(source), (header) => ({
+    maxTokens: DECODER_TOKENS,
+    maxSequences: 1,
+    streams: 1,
+    cacheTokens: Math.min(cache_tokens, header.mostPositions),
+  }));
+  let cached: readonly number[] = [];
+  return {
+    get memoryBytes() {
+      return instance.memoryBytes;
+    },
+    rewind(ids) {
+      const keep = Math.min(commonPrefix(cached, ids), ids.length - 1);
+      instance.rewind(keep);
+      cached = cached.slice(0, keep);
+      return keep;
+    },
+    async append(ids) {
+      let logits: Float32Array | undefined;
+      for (let at = 0; at < ids.length; at += DECODER_TOKENS) {
+        const piece = ids.slice(at, at + DECODER_TOKENS);
+        [logits] = instance.run([piece]);
+        cached = [...cached, ...piece];
+      }
+      if (logits === undefined) throw new Error("append: needs at least one token");
+      return logits;
+    },
+    dispose: () => instance.dispose(),
+  };
+}
