@@ -34,12 +34,12 @@ def packages(root: Path) -> Mapping[TargetName, Path]:
 @pytest.fixture(scope="session")
 def shipped(packages: Mapping[TargetName, Path]) -> Runtime:
     """What the packages say about their models: the same in each."""
-    archives = [zipfile.ZipFile(file) for file in packages.values()]
-    texts = {archive.read("runtime.json") for archive in archives}
-    for archive in archives:
-        archive.close()
-    (text,) = texts
-    return Runtime.model_validate_json(text)
+    found = []
+    for file in packages.values():
+        with zipfile.ZipFile(file) as archive:
+            found.append(Runtime.model_validate_json(archive.read("runtime.json")))
+    assert all(runtime.models == found[0].models for runtime in found)
+    return found[0]
 
 
 @pytest.fixture(scope="session")

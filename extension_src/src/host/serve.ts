@@ -1,19 +1,25 @@
-/** The host page: router and worker behind the browser's ports. Both browsers run exactly this. */
+/** The host page: router and workers behind the browser's ports. Both browsers run exactly this. */
 
 import type { Runtime } from "../generated/runtime.ts";
 import type { FromHost } from "../protocol/messages.ts";
 import type { Port } from "../protocol/port.ts";
 import type { FromWorker } from "../protocol/worker_port.ts";
-import { idleStatus } from "../router/idle_status.ts";
-import { Router, type WorkerLink } from "../router/router.ts";
+import { systemClock } from "../router/clock.ts";
+import { idleModels } from "../router/idle_models.ts";
+import { Router, type RouterOptions } from "../router/router.ts";
+import type { WorkerLink } from "../router/seat.ts";
 import { roleOf } from "../router/sender.ts";
 
+export type ServeOptions = Pick<RouterOptions, "size" | "onBusy">;
+
 /** Serves every port that is opened from now on. Must be called before the first task ends. */
-export function serve(runtime: Runtime, onBusy?: (busy: boolean) => void): void {
+export function serve(runtime: Runtime, options: ServeOptions): void {
   const router = new Router({
+    ...options,
     spawn: spawnWorker,
-    idleStatus: idleStatus(runtime),
-    ...(onBusy === undefined ? {} : { onBusy }),
+    idleUnloadMs: runtime.idle_unload_seconds * 1000,
+    clock: systemClock,
+    models: idleModels(runtime),
   });
   const self = { id: chrome.runtime.id, origin: chrome.runtime.getURL("") };
   chrome.runtime.onConnect.addListener((port) => {

@@ -21,6 +21,7 @@ import type {
   Calls,
   EngineStatus,
   ErrorCode,
+  Flow,
   FromHost,
   ToHost,
 } from "./messages.ts";
@@ -38,6 +39,11 @@ export class CallFailed extends Error implements CallError {
 export interface CallOptions {
   /** Aborting rejects the call with `cancelled` and tells the host to stop working on it. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * For how long the answer is wanted, ms: later the call is rejected with `late`. Neither the time
+   * that a model takes to load nor that of a batch which runs already is held to it.
+   */
+  readonly deadlineMs?: number | undefined;
 }
 
 export interface Client {
@@ -47,6 +53,8 @@ export interface Client {
     req: Calls[N]["req"],
     options?: CallOptions,
   ): Promise<Calls[N]["res"]>;
+  /** What the host said last of how much it takes. */
+  readonly flow: Flow;
   /** The present status, soon, and every later one until `signal` aborts. */
   onStatus(listener: (status: EngineStatus) => void, signal?: AbortSignal): void;
   /**
@@ -63,6 +71,8 @@ export interface Link {
   /** Whether the extension of this script is gone for good. */
   readonly isOrphaned: () => boolean;
   readonly wait: (ms: number) => Promise<void>;
+  /** Milliseconds from some moment; never goes backwards. */
+  readonly now: () => number;
 }
 
 /** Waits between tries to open a port; one more try than waits. */
@@ -71,11 +81,14 @@ export const REOPEN_WAITS_MS: readonly number[] = [50, 250, 1000];
 export const SENDS_PER_CALL = 3;
 /** Browsers tell of a lost port a moment before `runtime.id` vanishes: look a second time then. */
 const ORPHAN_RECHECK_MS = 500;
+/** What a client may send before it has heard of the host. */
+const FIRST_FLOW: Flow = { restTexts: 16 };
 
 interface Pending {
   readonly message: Extract<ToHost, { kind: "call" }>;
   readonly resolve: (res: Calls[CallName]["res"]) => void;
   readonly reject: (error: CallFailed) => void;
+  readonly madeMs: number;
   sends: number;
 }
 
@@ -88,6 +101,7 @@ export function createClient(link: Link, signal: AbortSignal): Client {
   let over: CallFailed | null = null;
   let orphaned = false;
   let watchId: number | null = null;
+  let flow = FIRST_FLOW;
   let nextId = 1;
 
   function end(reason: CallFailed): void {
@@ -127,6 +141,7 @@ export function createClient(link: Link, signal: AbortSignal): Client {
   function receive(message: FromHost): void {
     switch (message.kind) {
       case "answer":
+        flow = message.flow;
         settle(message.id)?.resolve(message.res);
         return;
       case "error":
@@ -139,9 +154,16 @@ export function createClient(link: Link, signal: AbortSignal): Client {
 
   function send(call: Pending): void {
     if (port === null) return;
+    const { message } = call;
+    const left = (message.deadlineMs ?? Infinity) - (link.now() - call.madeMs);
+    if (left < 0) {
+      settle(message.id);
+      call.reject(new CallFailed("late", `${message.name} was not answered in time`));
+      return;
+    }
     call.sends += 1;
     try {
-      port.post(call.message);
+      port.post(message.deadlineMs === undefined ? message : { ...message, deadlineMs: left });
     } catch {
       // A port that is already closed throws; its onClose decides what happens to the call.
     }
@@ -179,7 +201,7 @@ export function createClient(link: Link, signal: AbortSignal): Client {
     port = opened;
     opened.onMessage(receive);
     opened.onClose(() => lost(opened));
-    for (const call of pending.values()) send(call);
+    for (const call of [...pending.values()]) send(call);
   }
 
   async function openWithRetries(): Promise<Port<FromHost, ToHost> | null> {
@@ -198,7 +220,7 @@ export function createClient(link: Link, signal: AbortSignal): Client {
 
   function enqueue(message: Extract<ToHost, { kind: "call" }>): Promise<Calls[CallName]["res"]> {
     return new Promise((resolve, reject) => {
-      const call: Pending = { message, resolve, reject, sends: 0 };
+      const call: Pending = { message, resolve, reject, madeMs: link.now(), sends: 0 };
       pending.set(message.id, call);
       if (port === null) void open();
       else send(call);
@@ -226,7 +248,9 @@ export function createClient(link: Link, signal: AbortSignal): Client {
     if (options.signal?.aborted) return Promise.reject(cancelled);
     const id = nextId++;
     // `name` and `req` belong together by N, which the mapped union cannot express.
-    const message = { kind: "call", id, name, req } as Extract<ToHost, { kind: "call" }>;
+    const { deadlineMs } = options;
+    const limit = deadlineMs === undefined ? {} : { deadlineMs };
+    const message = { kind: "call", id, name, req, ...limit } as Extract<ToHost, { kind: "call" }>;
     const answer = enqueue(message) as Promise<Calls[N]["res"]>;
     const abort = (): void => {
       const given = settle(id);
@@ -253,6 +277,9 @@ export function createClient(link: Link, signal: AbortSignal): Client {
 
   return {
     call,
+    get flow() {
+      return flow;
+    },
     onStatus(listener, until) {
       if (until?.aborted || over !== null) return;
       statusListeners.add(listener);

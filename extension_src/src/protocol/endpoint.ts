@@ -25,6 +25,7 @@ export function connect(options: { readonly client: string; readonly signal: Abo
       },
       isOrphaned,
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      now: () => performance.now(),
     },
     options.signal,
   );

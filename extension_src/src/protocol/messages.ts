@@ -1,8 +1,8 @@
 /**
  * The only list of messages between the extension's contexts.
  *
- *   content, ui ──port──▶ host page (router) ──▶ worker      Calls: answered once, cancellable
- *   worker ──▶ host page (router) ──port──▶ ui               EngineStatus: pushed to subscribers
+ *   content, ui ──port──▶ host page (router) ──▶ workers     Calls: answered once, cancellable
+ *   workers ──▶ host page (router) ──port──▶ ui              EngineStatus: pushed to subscribers
  *   content, ui ──one-shot──▶ background                     BackgroundMessages
  *   ui ──one-shot──▶ content script of a tab                 PageMessages
  *
@@ -60,12 +60,44 @@ export interface Suggestion {
   readonly silence: Silence | null;
 }
 
+/** Why a backend was given up. A closed set, so that a person can be told in their language. */
+export const DEMOTION_CAUSES = [
+  "unavailable", // this browser or machine has not what it needs, or it could not be opened
+  "wrong", // its results were not those of the build
+  "died", // it took the browser's process or its worker down with it
+  "lost", // it worked, until what it ran on went away, as a GPU that is reset
+] as const;
+export type DemotionCause = (typeof DEMOTION_CAUSES)[number];
+
+/** A backend that could have run a model and does not. */
+export interface DemotedBackend {
+  readonly backend: string;
+  readonly cause: DemotionCause;
+  /** What exactly was found, in English, for who looks closer. */
+  readonly reason: string;
+}
+
+/**
+ *   idle ──first call──▶ loading ──▶ ready ──long unused──▶ unloaded ──next call──▶ loading
+ *                           └──────▶ failed                      absent: not in this package
+ */
 export type ModelState =
   | { readonly phase: "absent" }
   | { readonly phase: "idle" }
   | { readonly phase: "loading"; readonly loadedBytes: number; readonly totalBytes: number }
-  | { readonly phase: "ready"; readonly backend: string; readonly loadMs: number }
-  | { readonly phase: "failed"; readonly reason: string };
+  | {
+      readonly phase: "ready";
+      readonly backend: string;
+      readonly loadMs: number;
+      /** Memory that its engine holds, weights and caches included; null where it cannot say. */
+      readonly memoryBytes: number | null;
+      /** In the order in which they were given up; most often none. */
+      readonly demoted: readonly DemotedBackend[];
+    }
+  | { readonly phase: "failed"; readonly reason: string }
+  | { readonly phase: "unloaded" };
+
+export type ModelStates = { readonly [F in Feature]: ModelState };
 
 export interface LaneStats {
   readonly served: number;
@@ -75,9 +107,13 @@ export interface LaneStats {
   readonly p95Ms: number | null;
 }
 
+export type LanesStats = { readonly [L in Lane]: LaneStats };
+
 export interface EngineStatus {
-  readonly models: { readonly [F in Feature]: ModelState };
-  readonly lanes: { readonly [L in Lane]: LaneStats };
+  readonly models: ModelStates;
+  readonly lanes: LanesStats;
+  /** Workers that run now; more than one only where they cannot share memory. */
+  readonly workers: number;
 }
 
 /** Errors that cross a context. `code` decides what the caller does, `message` is for people. */
@@ -86,6 +122,7 @@ export const ERROR_CODES = [
   "too-many", // back-pressure: the caller should slow down and may ask again
   "cancelled", // the caller cancelled it
   "superseded", // a newer call took its place
+  "late", // it was not answered within its `deadlineMs`
   "model-failed", // the model cannot be loaded or run; asking again will not help
   "disconnected", // the host went away before it answered; asking again may help
 ] as const;
@@ -95,13 +132,31 @@ export interface CallError {
   readonly message: string;
 }
 
-/** What travels over a port, both between page and host and between host and worker. */
+/** What travels from a page to the host. */
 export type ToHost =
-  | { readonly [N in CallName]: { readonly kind: "call"; readonly id: number; readonly name: N; readonly req: Calls[N]["req"] } }[CallName]
+  | { readonly [N in CallName]: ToHostCall<N> }[CallName]
   | { readonly kind: "cancel"; readonly id: number };
 
+interface ToHostCall<N extends CallName> {
+  readonly kind: "call";
+  readonly id: number;
+  readonly name: N;
+  readonly req: Calls[N]["req"];
+  /**
+   * For how long from now the caller wants the answer, ms; without it, for ever. A duration, since
+   * contexts do not share a clock: who passes a call on passes on what is left.
+   */
+  readonly deadlineMs?: number;
+}
+
+/** What the host takes from a client at present. It comes with every answer. */
+export interface Flow {
+  /** Most texts that one `rest` call should hold: fewer, the more pages ask at the same time. */
+  readonly restTexts: number;
+}
+
 export type FromHost =
-  | { readonly kind: "answer"; readonly id: number; readonly res: Calls[CallName]["res"] }
+  | { readonly kind: "answer"; readonly id: number; readonly res: Calls[CallName]["res"]; readonly flow: Flow }
   | { readonly kind: "error"; readonly id: number; readonly error: CallError }
   | { readonly kind: "status"; readonly status: EngineStatus };
 
@@ -135,6 +190,14 @@ export const LIMITS = {
   charactersAfter: 500,
   charactersField: 64,
   maxWords: 32,
-  /** Unanswered calls of one port; more are refused with `too-many`. */
+  /** Longest time that a caller may say it is interested, ms. */
+  deadlineMs: 600_000,
+  /** Unanswered calls of one port; more are refused with `too-many`, as is all that follows. */
   callsInFlight: 32,
+  /** Unanswered texts of one port, and their characters. */
+  textsInFlight: 256,
+  charactersInFlight: 524_288,
+  /** Unanswered texts of all ports together, and their characters: 8 MB of memory. */
+  textsInAll: 2048,
+  charactersInAll: 4_194_304,
 } as const;

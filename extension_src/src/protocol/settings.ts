@@ -23,7 +23,7 @@ export interface Settings {
 }
 
 /** Settings of a person who never opened the options page. */
-export function defaultSettings(runtime: Runtime): Settings {
+export function defaultSettings(runtime: Pick<Runtime, "models">): Settings {
   return {
     format: 1,
     paused: false,

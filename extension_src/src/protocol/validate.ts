@@ -60,6 +60,11 @@ function texts(value: unknown, place: string): readonly string[] {
   return value.map((one, at) => text(one, `${place}[${at}]`, LIMITS.charactersPerText));
 }
 
+function deadline(value: unknown): { readonly deadlineMs?: number } {
+  if (value === undefined) return {};
+  return { deadlineMs: within(value, "deadlineMs", 0, LIMITS.deadlineMs) };
+}
+
 type Readers = {
   readonly [N in CallName]: (req: Readonly<Record<string, unknown>>) => Calls[N]["req"];
 };
@@ -101,7 +106,8 @@ export function readToHost(value: unknown): Read {
     const name = oneOf(message["name"], "name", CALL_NAMES);
     const req = READERS[name](record(message["req"], "req"));
     // `name` and `req` belong together by READERS, which the union cannot express.
-    return { ok: true, message: { kind, id, name, req } as ToHost };
+    const call = { kind, id, name, req, ...deadline(message["deadlineMs"]) } as ToHost;
+    return { ok: true, message: call };
   } catch (error) {
     if (error instanceof Refused) return { ok: false, id, wrong: error.message };
     throw error;

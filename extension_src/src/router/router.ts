@@ -1,45 +1,29 @@
 /**
- * The host page's router: ports of untrusted clients on one side, one worker on the other.
+ * The host page's router: ports of untrusted clients on one side, the pool of workers on the other.
  *
- *   port message ─▶ schema ─▶ allowed for the role ─▶ calls in flight ─▶ own id ─▶ worker
- *                     └───────────┴──── refused ───────────┘              │
- *   port ◀── client's id ◀──────────────────────────────────── answer ◀──┘
- *
- * The worker is started by the first call that needs it. When it crashes, calls in flight are sent
- * once more to a fresh one; those that are in flight at a second crash fail.
+ *   port message ─▶ schema ─▶ allowed for the role ─▶ admission ─▶ own id ─▶ pool
+ *                     └───────────┴──── refused ─────────┘            │
+ *   port ◀── client's id ◀──────────────────────────────── answer ◀──┘
  */
 
-import {
-  LIMITS,
-  type CallError,
-  type EngineStatus,
-  type ErrorCode,
-  type FromHost,
-  type ToHost,
-} from "../protocol/messages.ts";
+import type { EngineStatus, ErrorCode, FromHost } from "../protocol/messages.ts";
 import type { Port } from "../protocol/port.ts";
 import { readToHost } from "../protocol/validate.ts";
-import type { FromWorker, ToWorker } from "../protocol/worker_port.ts";
+import type { WorkerCall } from "../protocol/worker_port.ts";
+import { Admission } from "./admission.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
 import { mayCall, type Role } from "./sender.ts";
 
-/** A running worker. `onCrash` is called at most once, with what is known of the reason. */
-export interface WorkerLink {
-  post(message: ToWorker): void;
-  onMessage(listener: (message: FromWorker) => void): void;
-  onCrash(listener: (reason: string) => void): void;
-  terminate(): void;
-}
-
-export interface RouterOptions {
-  readonly spawn: () => WorkerLink;
-  /** The status while no worker runs. */
-  readonly idleStatus: EngineStatus;
+export interface RouterOptions extends Pick<
+  PoolOptions,
+  "spawn" | "size" | "idleUnloadMs" | "clock" | "models"
+> {
   /** Told when the first call begins and when the last one has been answered. */
   readonly onBusy?: (busy: boolean) => void;
 }
 
-/** How often a call is sent to a worker: once, and once more after a crash. */
-const SENDS_PER_CALL = 2;
+/** Statuses that tell of the lanes alone come no more often. */
+const STATUS_EVERY_MS = 250;
 
 interface Client {
   readonly number: number;
@@ -53,22 +37,35 @@ interface Client {
 interface InFlight {
   readonly client: Client;
   readonly clientId: number;
-  readonly message: Extract<ToHost, { kind: "call" }>;
-  sends: number;
+  readonly call: WorkerCall;
 }
 
 export class Router {
   readonly #options: RouterOptions;
   readonly #clients = new Set<Client>();
   readonly #inFlight = new Map<number, InFlight>();
-  #worker: WorkerLink | null = null;
-  #status: EngineStatus;
+  readonly #admission = new Admission();
+  readonly #pool: Pool;
+  #statusIsDue = false;
   #nextId = 1;
   #nextClient = 1;
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    this.#status = options.idleStatus;
+    this.#pool = new Pool({
+      ...options,
+      onAnswer: (id, res) => {
+        const call = this.#finish(id);
+        const flow = this.#admission.flow();
+        call?.client.port.post({ kind: "answer", id: call.clientId, res, flow });
+        this.#tellStatusSoon();
+      },
+      onError: (id, error) => {
+        const call = this.#finish(id);
+        call?.client.port.post({ kind: "error", id: call.clientId, error });
+      },
+      onChange: () => this.#tellStatus(),
+    });
   }
 
   /** Serves a port until it closes. */
@@ -102,13 +99,12 @@ export class Router {
     }
     if (message.name === "engine.watch") {
       client.watches = true;
-      client.port.post({ kind: "answer", id: message.id, res: this.#status });
+      const flow = this.#admission.flow();
+      client.port.post({ kind: "answer", id: message.id, res: this.#pool.status, flow });
       return;
     }
-    if (client.calls.size >= LIMITS.callsInFlight) {
-      const wrong = `at most ${LIMITS.callsInFlight} unanswered calls at a time`;
-      return this.#refuse(client, message.id, "too-many", wrong);
-    }
+    const wrong = this.#admission.admit(client.number, message);
+    if (wrong !== null) return this.#refuse(client, message.id, "too-many", wrong);
     this.#start(client, message);
   }
 
@@ -116,41 +112,13 @@ export class Router {
     client.port.post({ kind: "error", id, error: { code, message } });
   }
 
-  #start(client: Client, message: Extract<ToHost, { kind: "call" }>): void {
+  #start(client: Client, message: WorkerCall): void {
     const id = this.#nextId++;
-    const call: InFlight = { client, clientId: message.id, message: { ...message, id }, sends: 0 };
+    const call: WorkerCall = { ...message, id };
     if (this.#inFlight.size === 0) this.#options.onBusy?.(true);
-    this.#inFlight.set(id, call);
+    this.#inFlight.set(id, { client, clientId: message.id, call });
     client.calls.set(message.id, id);
-    this.#send(call);
-  }
-
-  #send(call: InFlight): void {
-    call.sends += 1;
-    this.#running().post({ client: call.client.number, message: call.message });
-  }
-
-  #running(): WorkerLink {
-    if (this.#worker !== null) return this.#worker;
-    const worker = this.#options.spawn();
-    this.#worker = worker;
-    worker.onMessage((message) => this.#fromWorker(worker, message));
-    worker.onCrash((reason) => this.#crashed(worker, reason));
-    return worker;
-  }
-
-  #fromWorker(worker: WorkerLink, message: FromWorker): void {
-    if (worker !== this.#worker) return; // a last word of one that crashed
-    if (message.kind === "status") return this.#broadcast(message.status);
-    const call = this.#finish(message.id);
-    call?.client.port.post({ ...message, id: call.clientId });
-  }
-
-  #broadcast(status: EngineStatus): void {
-    this.#status = status;
-    for (const client of this.#clients) {
-      if (client.watches) client.port.post({ kind: "status", status });
-    }
+    this.#pool.submit(client.number, call);
   }
 
   /** Forgets a call; undefined when it was cancelled before. */
@@ -159,6 +127,7 @@ export class Router {
     if (call === undefined) return undefined;
     this.#inFlight.delete(id);
     call.client.calls.delete(call.clientId);
+    this.#admission.release(call.client.number, call.call);
     if (this.#inFlight.size === 0) this.#options.onBusy?.(false);
     return call;
   }
@@ -167,7 +136,7 @@ export class Router {
     const id = client.calls.get(clientId);
     if (id === undefined) return; // answered while the cancel was on its way
     this.#finish(id);
-    this.#worker?.post({ client: client.number, message: { kind: "cancel", id } });
+    this.#pool.cancel(id);
   }
 
   #drop(client: Client): void {
@@ -175,17 +144,19 @@ export class Router {
     this.#clients.delete(client);
   }
 
-  #crashed(worker: WorkerLink, reason: string): void {
-    if (worker !== this.#worker) return;
-    this.#worker = null;
-    worker.terminate();
-    this.#broadcast(this.#options.idleStatus);
-    const error: CallError = { code: "model-failed", message: `the worker crashed twice: ${reason}` };
-    for (const [id, call] of [...this.#inFlight]) {
-      if (call.sends < SENDS_PER_CALL) continue;
-      this.#finish(id);
-      call.client.port.post({ kind: "error", id: call.clientId, error });
-    }
-    for (const call of [...this.#inFlight.values()]) this.#send(call);
+  #tellStatus(): void {
+    const watchers = [...this.#clients].filter(({ watches }) => watches);
+    if (watchers.length === 0) return;
+    const status: EngineStatus = this.#pool.status;
+    for (const { port } of watchers) port.post({ kind: "status", status });
+  }
+
+  #tellStatusSoon(): void {
+    if (this.#statusIsDue) return;
+    this.#statusIsDue = true;
+    this.#options.clock.after(STATUS_EVERY_MS, () => {
+      this.#statusIsDue = false;
+      this.#tellStatus();
+    });
   }
 }

@@ -20,7 +20,9 @@ const STATUS: EngineStatus = {
     visible: { served: 0, waiting: 0, p50Ms: null, p95Ms: null },
     rest: { served: 0, waiting: 0, p50Ms: null, p95Ms: null },
   },
+  workers: 0,
 };
+const FLOW = { restTexts: 7 };
 const SCORES = { scores: [[0.5]] };
 
 /** A browser in which everything about the host can be made to fail. */
@@ -29,6 +31,7 @@ class FakeBrowser {
   readonly waits: number[] = [];
   isDown = false;
   isOrphaned = false;
+  nowMs = 0;
   readonly life = new AbortController();
   readonly client: Client;
 
@@ -45,6 +48,7 @@ class FakeBrowser {
         wait: async (ms) => {
           this.waits.push(ms);
         },
+        now: () => this.nowMs,
       },
       this.life.signal,
     );
@@ -65,7 +69,7 @@ class FakeBrowser {
 
   answerAll(): void {
     for (const message of this.host.received) {
-      if (message.kind === "call") this.host.post({ kind: "answer", id: message.id, res: SCORES });
+      if (message.kind === "call") this.host.post({ kind: "answer", id: message.id, res: SCORES, flow: FLOW });
     }
   }
 }
@@ -103,7 +107,7 @@ test("unanswered calls are sent again over a new port when the host went away", 
   const first = browser.ask();
   const second = browser.ask();
   await settled();
-  browser.host.post({ kind: "answer", id: 1, res: SCORES });
+  browser.host.post({ kind: "answer", id: 1, res: SCORES, flow: FLOW });
   await settled();
   browser.host.close();
   await settled();
@@ -200,7 +204,7 @@ test("status listeners get the present status and every later one", async () => 
   browser.client.onStatus((status) => seen.push(status));
   await settled();
   assert.deepEqual(names(browser.host), ["engine.watch"]);
-  browser.host.post({ kind: "answer", id: 1, res: STATUS });
+  browser.host.post({ kind: "answer", id: 1, res: STATUS, flow: FLOW });
   browser.host.post({ kind: "status", status: STATUS });
   await settled();
   assert.deepEqual(seen, [STATUS, STATUS]);
@@ -210,7 +214,7 @@ test("watching goes on over a new port when the host went away", async () => {
   const browser = new FakeBrowser();
   browser.client.onStatus(() => undefined);
   await settled();
-  browser.host.post({ kind: "answer", id: 1, res: STATUS });
+  browser.host.post({ kind: "answer", id: 1, res: STATUS, flow: FLOW });
   await settled();
   browser.host.close();
   await settled();
@@ -274,4 +278,34 @@ test("closing the client rejects what is open and closes the port", async () => 
   assert.equal(await call, "cancelled");
   assert.equal(browser.host.isOpen, false);
   assert.equal(await browser.ask(), "cancelled");
+});
+
+test("what the host takes is what it said last", async () => {
+  const browser = new FakeBrowser();
+  assert.equal(browser.client.flow.restTexts, 16);
+  const answer = browser.ask();
+  await settled();
+  browser.answerAll();
+  await answer;
+  assert.deepEqual(browser.client.flow, FLOW);
+});
+
+test("a call that is sent again has what is left of its time, and none when that is over", async () => {
+  const browser = new FakeBrowser();
+  const suggest = (deadlineMs: number): Promise<unknown> =>
+    browser.client
+      .call("moderation.score", { texts: ["a"], lane: "rest" }, { deadlineMs })
+      .catch((error: unknown) => (error instanceof CallFailed ? error.code : error));
+  const [patient, hasty] = [suggest(2000), suggest(500)];
+  await settled();
+  const times = (): readonly unknown[] =>
+    browser.host.received.map((message) => message.kind === "call" && message.deadlineMs);
+  assert.deepEqual(times(), [2000, 500]);
+  browser.nowMs = 600;
+  browser.host.close();
+  await settled();
+  assert.deepEqual(times(), [1400]);
+  assert.equal(await hasty, "late");
+  browser.answerAll();
+  assert.deepEqual(await patient, SCORES);
 });

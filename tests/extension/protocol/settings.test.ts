@@ -9,12 +9,7 @@ import {
   type Settings,
 } from "../../../extension_src/src/protocol/settings.ts";
 
-const NONE: Runtime = {
-  format: 1,
-  name: "Test",
-  version: "0.0.0",
-  models: { moderation: null, completion: null },
-};
+const NONE: Pick<Runtime, "models"> = { models: { moderation: null, completion: null } };
 const DEFAULTS: Settings = {
   ...defaultSettings(NONE),
   thresholds: { toxic: 0.8, threat: 0.6 },

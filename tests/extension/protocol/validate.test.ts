@@ -21,6 +21,7 @@ const ACCEPTED: readonly unknown[] = [
   suggest({ before: "x".repeat(LIMITS.charactersBefore), after: "y".repeat(LIMITS.charactersAfter) }),
   suggest({ minConfidence: 0, maxWords: LIMITS.maxWords }),
   { kind: "call", id: 2, name: "engine.watch", req: {} },
+  { ...(suggest({}) as object), deadlineMs: 2000 },
   { kind: "call", id: 2, name: "engine.warm", req: { feature: "completion" } },
 ];
 
@@ -54,6 +55,8 @@ const REFUSED: readonly (readonly [unknown, string])[] = [
   [suggest({ minConfidence: 1.01 }), "minConfidence: must be a number from 0 to 1"],
   [suggest({ maxWords: 0 }), "maxWords: must be a number from 1 to 32, got 0"],
   [suggest({ maxWords: 2.5 }), "maxWords: must be a whole number, got 2.5"],
+  [{ ...(suggest({}) as object), deadlineMs: -1 }, "deadlineMs: must be a number from 0 to 600000, got -1"],
+  [{ ...(suggest({}) as object), deadlineMs: "soon" }, "deadlineMs: must be a number"],
   [{ kind: "call", id: 1, name: "engine.warm", req: { feature: "toString" } }, "feature: must be one of"],
 ];
 

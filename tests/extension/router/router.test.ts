@@ -7,59 +7,37 @@ import {
   type FromHost,
   type ToHost,
 } from "../../../extension_src/src/protocol/messages.ts";
-import type { FromWorker, ToWorker } from "../../../extension_src/src/protocol/worker_port.ts";
-import { idleStatus } from "../../../extension_src/src/router/idle_status.ts";
-import { Router, type WorkerLink } from "../../../extension_src/src/router/router.ts";
+import { idleModels } from "../../../extension_src/src/router/idle_models.ts";
+import { Router } from "../../../extension_src/src/router/router.ts";
 import type { Role } from "../../../extension_src/src/router/sender.ts";
+import { FakeClock } from "../support/clock.ts";
 import { channel, settled, type FakePort } from "../support/ports.ts";
+import { FakeWorker, READY } from "../support/workers.ts";
 
-const IDLE = idleStatus({
-  format: 1,
-  name: "Test",
-  version: "0.0.0",
-  models: { moderation: null, completion: null },
-});
-const READY: EngineStatus = {
-  ...IDLE,
-  models: { ...IDLE.models, moderation: { phase: "ready", backend: "fake", loadMs: 1 } },
+const MODELS = idleModels({ models: { moderation: null, completion: null } });
+const UNUSED = { served: 0, waiting: 0, p50Ms: null, p95Ms: null };
+const NOTHING: EngineStatus = {
+  models: MODELS,
+  lanes: { keystroke: UNUSED, visible: UNUSED, rest: UNUSED },
+  workers: 0,
 };
 const SCORES = { scores: [[0.5]] };
-
-class FakeWorker implements WorkerLink {
-  readonly received: ToWorker[] = [];
-  isTerminated = false;
-  emit: (message: FromWorker) => void = () => undefined;
-  crash: (reason: string) => void = () => undefined;
-
-  post(message: ToWorker): void {
-    this.received.push(message);
-  }
-  onMessage(listener: (message: FromWorker) => void): void {
-    this.emit = listener;
-  }
-  onCrash(listener: (reason: string) => void): void {
-    this.crash = listener;
-  }
-  terminate(): void {
-    this.isTerminated = true;
-  }
-
-  /** Our ids of the calls that this worker was given. */
-  get callIds(): number[] {
-    return this.received.filter(({ message }) => message.kind === "call").map(({ message }) => message.id);
-  }
-}
+const FLOW = { restTexts: 32 };
 
 class Host {
   readonly workers: FakeWorker[] = [];
   readonly busy: boolean[] = [];
+  readonly clock = new FakeClock();
   readonly router = new Router({
     spawn: () => {
       const worker = new FakeWorker();
       this.workers.push(worker);
       return worker;
     },
-    idleStatus: IDLE,
+    size: 1,
+    idleUnloadMs: 300_000,
+    clock: this.clock,
+    models: MODELS,
     onBusy: (busy) => this.busy.push(busy),
   });
 
@@ -97,7 +75,7 @@ test("no worker is started before a call needs one", async () => {
   const ui = host.connect("ui");
   await sent(ui, watch(1));
   assert.equal(host.workers.length, 0);
-  assert.deepEqual(ui.received, [{ kind: "answer", id: 1, res: IDLE }]);
+  assert.deepEqual(ui.received, [{ kind: "answer", id: 1, res: NOTHING, flow: FLOW }]);
 });
 
 test("two clients may use the same id; each gets its own answer", async () => {
@@ -109,7 +87,7 @@ test("two clients may use the same id; each gets its own answer", async () => {
   assert.ok(first !== undefined && second !== undefined && first !== second);
   host.worker.emit({ kind: "answer", id: second, res: SCORES });
   await settled();
-  assert.deepEqual([a.received, b.received], [[], [{ kind: "answer", id: 7, res: SCORES }]]);
+  assert.deepEqual([a.received, b.received], [[], [{ kind: "answer", id: 7, res: SCORES, flow: FLOW }]]);
 });
 
 test("the worker is told which client a call is from", async () => {
@@ -117,7 +95,7 @@ test("the worker is told which client a call is from", async () => {
   const [a, b] = [host.connect("page"), host.connect("page")];
   await sent(a, score(1), score(2));
   await sent(b, score(1));
-  const [one, two, three] = host.worker.received.map(({ client }) => client);
+  const [one, two, three] = host.worker.received.map((message) => message !== "ping" && message.client);
   assert.equal(one, two);
   assert.notEqual(one, three);
 });
@@ -171,12 +149,51 @@ test("calls beyond the limit are refused with too-many, on that port only", asyn
   assert.deepEqual(codes(eager), ["too-many", "answer"]);
 });
 
+test("when too much waits in all, other pages are refused too, but no keystroke", async () => {
+  const host = new Host();
+  const rest = (id: number): ToHost => ({
+    kind: "call",
+    id,
+    name: "moderation.score",
+    req: { texts: Array<string>(64).fill("a"), lane: "rest" },
+  });
+  const pages = Array.from({ length: 20 }, () => host.connect("page"));
+  for (const page of pages) await sent(page, rest(1));
+  assert.deepEqual(codes(pages[15] ?? host.connect("page")), []);
+  assert.deepEqual(codes(pages[16] ?? host.connect("page")), ["too-many"]);
+  const writer = host.connect("page");
+  const req = { field: "f", before: "b", after: "", minConfidence: 0, maxWords: 1 };
+  await sent(writer, { kind: "call", id: 1, name: "completion.suggest", req });
+  assert.deepEqual(codes(writer), []);
+  for (const page of pages.slice(0, 2)) page.close();
+  await settled();
+  await sent(pages[16] ?? writer, rest(2));
+  assert.deepEqual(codes(pages[16] ?? writer), ["too-many"]);
+});
+
+test("answers say how much a client may send next: less, the more pages have text waiting", async () => {
+  const host = new Host();
+  const rest = (id: number): ToHost => ({ ...score(id), req: { texts: ["a"], lane: "rest" } }) as ToHost;
+  const pages = Array.from({ length: 32 }, () => host.connect("page"));
+  for (const page of pages) await sent(page, rest(1), rest(2));
+  host.worker.answer(host.worker.calls[0]);
+  await settled();
+  const [answer] = pages[0]?.received ?? [];
+  assert.deepEqual(answer?.kind === "answer" && answer.flow, { restTexts: 8 });
+});
+
+test("a deadline reaches the worker", async () => {
+  const host = new Host();
+  await sent(host.connect("page"), { ...score(1), deadlineMs: 700 });
+  assert.deepEqual(host.worker.calls.map(({ deadlineMs }) => deadlineMs), [700]);
+});
+
 test("a cancelled call is cancelled in the worker, and its late answer goes nowhere", async () => {
   const host = new Host();
   const page = host.connect("page");
   await sent(page, score(5), { kind: "cancel", id: 5 });
   const [id] = host.worker.callIds;
-  assert.deepEqual(host.worker.received.at(-1)?.message, { kind: "cancel", id });
+  assert.deepEqual(host.worker.cancelled, [id]);
   host.worker.emit({ kind: "answer", id: id ?? 0, res: SCORES });
   await settled();
   assert.deepEqual(page.received, []);
@@ -187,7 +204,7 @@ test("a client cannot cancel the call of another", async () => {
   const [a, b] = [host.connect("page"), host.connect("page")];
   await sent(a, score(1));
   await sent(b, { kind: "cancel", id: 1 });
-  assert.deepEqual(host.worker.received.map(({ message }) => message.kind), ["call"]);
+  assert.deepEqual([host.worker.callIds.length, host.worker.cancelled.length], [1, 0]);
 });
 
 test("all calls of a port that went away are cancelled", async () => {
@@ -196,22 +213,53 @@ test("all calls of a port that went away are cancelled", async () => {
   await sent(page, score(1), score(2));
   page.close();
   await settled();
-  const kinds = host.worker.received.map(({ message }) => message.kind);
-  assert.deepEqual(kinds, ["call", "call", "cancel", "cancel"]);
+  assert.deepEqual(host.worker.cancelled, host.worker.callIds);
   assert.deepEqual(host.busy, [true, false]);
 });
+
+const statusOf = (port: FakePort<FromHost, unknown>): EngineStatus | null => {
+  const last = port.received.findLast(({ kind }) => kind === "status");
+  return last?.kind === "status" ? last.status : null;
+};
 
 test("statuses go to those who watch, and are what later watchers get first", async () => {
   const host = new Host();
   const [watcher, page] = [host.connect("ui"), host.connect("page")];
   await sent(watcher, watch(1));
   await sent(page, score(1));
-  host.worker.emit({ kind: "status", status: READY });
+  host.worker.tell({ moderation: READY });
   const late = host.connect("ui");
   await sent(late, watch(1));
-  assert.deepEqual(watcher.received.at(-1), { kind: "status", status: READY });
+  const status = statusOf(watcher);
+  assert.deepEqual([status?.models.moderation, status?.workers, status?.lanes.visible.waiting], [READY, 1, 1]);
+  assert.deepEqual(late.received, [{ kind: "answer", id: 1, res: status, flow: FLOW }]);
   assert.deepEqual(page.received, []);
-  assert.deepEqual(late.received, [{ kind: "answer", id: 1, res: READY }]);
+});
+
+test("many answers make one status, a while later", async () => {
+  const host = new Host();
+  const [watcher, page] = [host.connect("ui"), host.connect("page")];
+  await sent(watcher, watch(1));
+  await sent(page, score(1), score(2), score(3));
+  const before = watcher.received.length;
+  for (const call of host.worker.calls) host.worker.answer(call);
+  host.clock.advance(250);
+  await settled();
+  assert.equal(watcher.received.length, before + 1);
+  assert.equal(statusOf(watcher)?.lanes.visible.served, 3);
+});
+
+test("watchers see that the engine was unloaded, and do not keep it", async () => {
+  const host = new Host();
+  const [watcher, page] = [host.connect("ui"), host.connect("page")];
+  await sent(watcher, watch(1));
+  await sent(page, score(1));
+  host.worker.tell({ moderation: READY });
+  host.worker.answer(host.worker.calls[0]);
+  host.clock.advance(300_000);
+  await settled();
+  assert.equal(host.worker.isTerminated, true);
+  assert.deepEqual([statusOf(watcher)?.workers, statusOf(watcher)?.models.moderation], [0, { phase: "unloaded" }]);
 });
 
 test("a crash sends what was in flight once more, to a fresh worker", async () => {
@@ -241,7 +289,7 @@ test("calls in flight at a second crash fail, those that came between are sent a
     {
       kind: "error",
       id: 1,
-      error: { code: "model-failed", message: "the worker crashed twice: unreachable" },
+      error: { code: "model-failed", message: "the worker was lost twice: unreachable" },
     },
   ]);
   assert.equal(host.workers.length, 3);
@@ -253,12 +301,12 @@ test("a crash with nothing in flight starts no worker, and watchers see it idle"
   const [watcher, page] = [host.connect("ui"), host.connect("page")];
   await sent(watcher, watch(1));
   await sent(page, score(1));
-  host.worker.emit({ kind: "status", status: READY });
+  host.worker.tell({ moderation: READY });
   host.worker.emit({ kind: "answer", id: host.worker.callIds[0] ?? 0, res: SCORES });
   host.worker.crash("gone");
   await settled();
   assert.equal(host.workers.length, 1);
-  assert.deepEqual(watcher.received.at(-1), { kind: "status", status: IDLE });
+  assert.deepEqual([statusOf(watcher)?.models, statusOf(watcher)?.workers], [MODELS, 0]);
 });
 
 test("a crashed worker's last words are ignored", async () => {

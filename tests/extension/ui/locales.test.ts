@@ -56,8 +56,8 @@ test("every string that a page or a script names exists", () => {
 });
 
 test("every string is used", () => {
-  // Built from a label, a feature, a lane or a preset: label_insult, feature_completion …
-  const built = /^(?:label|feature|model|lane|preset)_/;
+  // Built from a label, a feature, a backend, a lane or a preset: label_insult, feature_completion …
+  const built = /^(?:label|feature|model|backend|lane|preset)_/;
   const unused = Object.keys(english).filter((key) => !built.test(key) && !sources.includes(`"${key}"`));
   assert.deepEqual(unused, []);
 });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { FEATURES, type ModelState } from "../../../extension_src/src/protocol/messages.ts";
+import { DEMOTION_CAUSES, FEATURES, type ModelState } from "../../../extension_src/src/protocol/messages.ts";
 import { isOn, type Settings } from "../../../extension_src/src/protocol/settings.ts";
 import { sitesOff, withPause, withSite } from "../../../extension_src/src/ui/change.ts";
 import { viewOf } from "../../../extension_src/src/ui/model-state.ts";
+import { workersText } from "../../../extension_src/src/ui/options/engine.ts";
 import { rowOf, siteName } from "../../../extension_src/src/ui/popup/view.ts";
 
 const spell = (key: string, ...values: readonly string[]): string => [key, ...values].join(" ");
@@ -17,13 +19,21 @@ const SETTINGS: Settings = {
   completion: { minConfidence: 0.5, maxWords: 5 },
 };
 
+const READY = {
+  phase: "ready",
+  backend: "engine, relaxed SIMD",
+  loadMs: 611.6,
+  memoryBytes: 12_345_678,
+  demoted: [],
+} as const;
 const STATES: readonly (readonly [ModelState | null, string, string, number | null])[] = [
   [null, "model_unknown", "calm", null],
   [{ phase: "absent" }, "model_absent", "calm", null],
   [{ phase: "idle" }, "model_idle", "calm", null],
   [{ phase: "loading", loadedBytes: 2_340_000, totalBytes: 9_360_000 }, "model_loading 2.3 9.4", "busy", 0.25],
   [{ phase: "loading", loadedBytes: 0, totalBytes: 0 }, "model_loading 0.0 0.0", "busy", 0],
-  [{ phase: "ready", backend: "wasm", loadMs: 611.6 }, "model_ready", "good", null],
+  [READY, "model_ready", "good", null],
+  [{ phase: "unloaded" }, "model_unloaded", "calm", null],
   [{ phase: "failed", reason: "weights changed" }, "model_failed weights changed", "bad", null],
 ];
 for (const [state, text, tone, progress] of STATES) {
@@ -32,6 +42,49 @@ for (const [state, text, tone, progress] of STATES) {
     assert.deepEqual([view.text, view.tone, view.progress], [text, tone, progress]);
   });
 }
+
+test("the details of a model are its backend, how long it loaded and its memory", () => {
+  assert.deepEqual(viewOf(READY, spell).details, [
+    ["model_backend", "engine, relaxed SIMD"],
+    ["model_load_time", "engine_ms 612"],
+    ["model_memory", "model_megabytes 12.3"],
+  ]);
+  assert.deepEqual(viewOf({ ...READY, memoryBytes: null }, spell).details[2], [
+    "model_memory",
+    "model_memory_unknown",
+  ]);
+  assert.equal(viewOf(READY, spell).note, "");
+});
+
+test("a backend that is not used is told in plain words, and what was found to who looks closer", () => {
+  const words = (key: string, ...values: readonly string[]): string =>
+    key === "backend_ort_webgpu" ? "The graphics card" : spell(key, ...values);
+  const demoted = [
+    { backend: "ort-webgpu", cause: "wrong", reason: "an error of 0.4" },
+    { backend: "new-one", cause: "lost", reason: "device lost" },
+  ] as const;
+  const view = viewOf({ ...READY, demoted }, words);
+  assert.equal(view.note, "model_demoted_wrong The graphics card model_demoted_lost new-one");
+  assert.deepEqual(view.details.slice(3), [
+    ["model_not_used ort-webgpu", "an error of 0.4"],
+    ["model_not_used new-one", "device lost"],
+  ]);
+  assert.equal(view.tone, "good");
+});
+
+test("every cause for which a backend may be given up has its words in English", () => {
+  const path = new URL("../../../extension_src/static/_locales/en/messages.json", import.meta.url);
+  const english = JSON.parse(readFileSync(path, "utf8")) as { readonly [key: string]: unknown };
+  const missing = DEMOTION_CAUSES.filter((cause) => !Object.hasOwn(english, `model_demoted_${cause}`));
+  assert.deepEqual(missing, []);
+});
+
+test("the number of workers is told as one says it", () => {
+  assert.deepEqual(
+    [0, 1, 3].map((workers) => workersText(workers, spell)),
+    ["engine_workers_none", "engine_workers_one", "engine_workers_many 3"],
+  );
+});
 
 const page = (veiled: number): { readonly site: string; readonly veiled: number; readonly scanned: number } => ({
   site: "example.org",

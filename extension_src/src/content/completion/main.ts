@@ -4,10 +4,13 @@ import runtime from "#runtime";
 import { inPrivateWindow, shadowRootOf, translate } from "../../host/page.ts";
 import { runWhileOn } from "../../lib/feature.ts";
 import { siteOf } from "../../lib/site.ts";
-import { connect, onPageMessage } from "../../protocol/endpoint.ts";
+import { CallFailed, connect, onPageMessage } from "../../protocol/endpoint.ts";
 import { defaultSettings } from "../../protocol/settings.ts";
 import { PasswordMemory } from "./passwords.ts";
 import { complete } from "./session.ts";
+
+/** Ghost text that comes later than this after the last key is in the way more than it helps. */
+const SUGGESTION_MS = 2000;
 
 function run(): void {
   const life = new AbortController();
@@ -36,7 +39,14 @@ function run(): void {
             shadowRoot: shadowRootOf,
             suggest: async (field, context, until) => {
               const request = { field, ...context, minConfidence, maxWords };
-              return (await client.call("completion.suggest", request, { signal: until })).text;
+              const limits = { signal: until, deadlineMs: SUGGESTION_MS };
+              try {
+                return (await client.call("completion.suggest", request, limits)).text;
+              } catch (error) {
+                // An engine that is too slow has nothing to say, and is to be asked less often.
+                if (error instanceof CallFailed && error.code === "late") return "";
+                throw error;
+              }
             },
             onEnter: () => {
               // Whether it loads is told by the first suggestion, and by the popup.

@@ -3,12 +3,15 @@
  *
  *            add                   answer
  *   resting ─────▶ asking ───────────────────▶ asking … resting (queue empty)
- *      ▲             │ too-many, disconnected: texts go back to the queue
+ *      ▲             │ too-many, disconnected, late: texts go back to the queue
  *      │             ▼
  *      │          waiting ──(delay, then the next idle moment)──▶ asking
  *      │             │ GIVE_UP_AFTER failures in a row
  *      │ add         ▼
  *      └────────── given up        model-failed ──▶ broken (until `restart`)
+ *
+ * Text out of view goes one batch at a time, as large as the host says with each answer that it
+ * takes: so a huge page sends no faster than it is served, and less the more pages do the same.
  *
  * What failed is never recorded as harmless: it is unknown, and asked again when it can be.
  */
@@ -19,8 +22,10 @@ import type { Scores } from "./scores.ts";
 import { together } from "./together.ts";
 
 /** Small batches in view, so that the first veils do not wait for the last text. */
-const BATCH_TEXTS: { readonly [L in Lane]: number } = { visible: 8, rest: 32 };
+const VISIBLE_TEXTS = 8;
 const BATCHES_IN_FLIGHT: { readonly [L in Lane]: number } = { visible: 3, rest: 1 };
+/** Failures after which the same texts may be asked again. */
+const AGAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["too-many", "disconnected", "late"]);
 const MAX_WAITING_REST = 4000;
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 8000;
@@ -32,6 +37,8 @@ export interface AskerOptions {
     lane: Lane,
     signal: AbortSignal,
   ) => Promise<readonly Scores[]>;
+  /** Most texts of one `rest` batch, as the host has it at present. */
+  readonly restTexts: () => number;
   readonly onScored: (texts: readonly string[], scores: readonly Scores[]) => void;
   /** The code of what `score` rejected with; null for anything else, which is thrown on. */
   readonly codeOf: (error: unknown) => ErrorCode | null;
@@ -110,7 +117,8 @@ export class Asker {
   }
 
   async #send(lane: Lane): Promise<void> {
-    const texts = this.#queue.take(lane, BATCH_TEXTS[lane]);
+    const most = lane === "visible" ? VISIBLE_TEXTS : this.#options.restTexts();
+    const texts = this.#queue.take(lane, most);
     for (const text of texts) this.#asked.add(text);
     this.#inFlight[lane] += 1;
     try {
@@ -134,7 +142,7 @@ export class Asker {
 
   #failed(code: ErrorCode, texts: readonly string[], lane: Lane): void {
     if (code === "model-failed") this.#state = "broken";
-    if (code !== "too-many" && code !== "disconnected") return;
+    if (!AGAIN.has(code)) return;
     for (const text of texts) this.#queue.add(text, lane);
     if (this.#state !== "open") return;
     this.#failures += 1;

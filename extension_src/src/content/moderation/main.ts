@@ -51,6 +51,7 @@ function run(labels: readonly string[]): void {
             direction: translate("@@bidi_dir") === "rtl" ? "rtl" : "ltr",
             score: async (texts, lane, until) =>
               (await client.call("moderation.score", { texts, lane }, { signal: until })).scores,
+            restTexts: () => client.flow.restTexts,
             codeOf: (error) => (error instanceof CallFailed ? error.code : null),
             onCount: showCount,
           },

@@ -37,6 +37,7 @@ export interface SessionOptions {
   readonly page: Page;
   readonly score: AskerOptions["score"];
   readonly codeOf: AskerOptions["codeOf"];
+  readonly restTexts: AskerOptions["restTexts"];
   readonly labels: readonly string[];
   readonly thresholds: Thresholds;
   readonly translate: Translate;
@@ -67,6 +68,7 @@ export function moderate(options: SessionOptions, signal: AbortSignal): Session 
     {
       score: options.score,
       codeOf: options.codeOf,
+      restTexts: options.restTexts,
       onScored,
       delay: (then, ms) => void setTimeout(then, ms),
       idle: (then) => void requestIdleCallback(then, { timeout: 2000 }),

@@ -1,4 +1,4 @@
-/** The engine's figures: one line per lane. */
+/** The engine's figures: one line per lane, and how many workers there are. */
 
 import type { Translate } from "../../lib/labels.ts";
 import { LANES, type EngineStatus } from "../../protocol/messages.ts";
@@ -29,4 +29,21 @@ export function laneRows(
       }),
     );
   };
+}
+
+/** Says how many workers run; that there are none is what a person wants to see when nothing is done. */
+export function workersLine(
+  element: HTMLElement,
+  translate: Translate,
+): (status: EngineStatus | null) => void {
+  return (status) => {
+    element.textContent = status === null ? "" : workersText(status.workers, translate);
+  };
+}
+
+export function workersText(workers: number, translate: Translate): string {
+  if (workers === 0) return translate("engine_workers_none");
+  return workers === 1
+    ? translate("engine_workers_one")
+    : translate("engine_workers_many", String(workers));
 }

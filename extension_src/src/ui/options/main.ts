@@ -9,7 +9,7 @@ import { defaultSettings, type Settings } from "../../protocol/settings.ts";
 import { changeSettings, sitesOff, withEverywhere, withSite } from "../change.ts";
 import { modelRows } from "../model-row.ts";
 import { byId, localise, make } from "../page.ts";
-import { laneRows } from "./engine.ts";
+import { laneRows, workersLine } from "./engine.ts";
 import { presetOf, PRESETS, presetThresholds } from "./presets.ts";
 import { renderSites } from "./sites.ts";
 import { createSlider } from "./slider.ts";
@@ -134,14 +134,17 @@ byId("reset", HTMLButtonElement).addEventListener("click", () => {
 });
 byId("version", HTMLElement).textContent = translate("options_version", runtime.version);
 
-const renderModels = modelRows(byId("models", HTMLElement), shown, translate);
+const renderModels = modelRows(byId("models", HTMLElement), { shown, translate, hasDetails: true });
 const renderLanes = laneRows(byId("lanes", HTMLElement), translate);
+const renderWorkers = workersLine(byId("workers", HTMLElement), translate);
 renderModels(null);
 renderLanes(null);
+renderWorkers(null);
 render(defaults);
 connect({ client: "options", signal: life.signal }).onStatus((now) => {
   renderModels(now);
   renderLanes(now);
+  renderWorkers(now);
 }, life.signal);
 watchSettings(defaults, render, life.signal);
 void loadSettings(defaults).then(render);

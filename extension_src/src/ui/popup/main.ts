@@ -86,7 +86,7 @@ byId("allow", HTMLButtonElement).addEventListener("click", () => {
 });
 
 localise(document);
-const renderModels = modelRows(byId("models", HTMLElement), shown, translate);
+const renderModels = modelRows(byId("models", HTMLElement), { shown, translate, hasDetails: false });
 renderModels(null);
 connect({ client: "popup", signal: life.signal }).onStatus((status) => {
   renderModels(status);

@@ -30,6 +30,8 @@ function bench(): {
   readonly scored: string[];
   readonly delays: number[];
   readonly end: AbortController;
+  /** What the host takes at present. */
+  readonly host: { restTexts: number };
   /** Runs what waits for a delay or an idle moment. */
   readonly pass: () => Promise<void>;
 } {
@@ -38,6 +40,7 @@ function bench(): {
   const delays: number[] = [];
   const later: (() => void)[] = [];
   const end = new AbortController();
+  const host = { restTexts: 32 };
   const asker = new Asker(
     {
       score: (texts, lane) =>
@@ -49,6 +52,7 @@ function bench(): {
             refuse: (code) => (reject(new Refusal(code)), settled()),
           });
         }),
+      restTexts: () => host.restTexts,
       onScored: (texts) => scored.push(...texts),
       codeOf: (error) => (error instanceof Refusal ? error.code : null),
       delay: (then, ms) => {
@@ -63,7 +67,7 @@ function bench(): {
     for (const then of later.splice(0)) then();
     await settled();
   };
-  return { asker, sent, scored, delays, end, pass };
+  return { asker, sent, scored, delays, end, host, pass };
 }
 
 const many = (count: number, name = "text"): readonly string[] =>
@@ -120,7 +124,7 @@ test("while the tab is hidden nothing is asked", async () => {
   assert.equal(sent.length, 1);
 });
 
-for (const code of ["too-many", "disconnected"] as const) {
+for (const code of ["too-many", "disconnected", "late"] as const) {
   test(`after ${code} the texts are asked again, later and later, and then no more`, async () => {
     const { asker, sent, scored, delays, pass } = bench();
     asker.add("text", "visible");
@@ -179,4 +183,35 @@ test("an answer that comes after the end reaches nobody", async () => {
   end.abort();
   await sent[0]?.answer();
   assert.deepEqual(scored, []);
+});
+
+test("a huge page sends the rest one batch at a time, each as large as the host takes just then", async () => {
+  const { asker, sent, scored, host, pass } = bench();
+  for (const text of many(100, "far")) asker.add(text, "rest");
+  const sizes = [32, 8, 4, 32, 32];
+  for (const [turn, size] of sizes.entries()) {
+    host.restTexts = size;
+    await pass();
+    await pass();
+    assert.equal(sent.length, turn + 1, "one at a time");
+    await sent[turn]?.answer();
+  }
+  assert.deepEqual(sent.map(({ texts }) => texts.length), [32, 8, 4, 32, 24]);
+  assert.equal(scored.length, 100);
+});
+
+test("text that comes into view goes before all that waits, and the rest is not sent meanwhile", async () => {
+  const { asker, sent, pass } = bench();
+  for (const text of many(100, "far")) asker.add(text, "rest");
+  await pass();
+  await pass();
+  asker.add("near", "visible");
+  await settled();
+  assert.deepEqual(sent.map(({ lane }) => lane), ["rest", "visible"]);
+  await sent[0]?.answer();
+  await pass();
+  assert.equal(sent.length, 2);
+  await sent[1]?.answer();
+  await pass();
+  assert.deepEqual(sent.map(({ lane }) => lane), ["rest", "visible", "rest"]);
 });

@@ -21,6 +21,7 @@ test("new thresholds judge what is there now, and thresholds that are the same d
       direction: "ltr",
       score: async (texts) => (asked.push(...texts), texts.map(() => [0.1])),
       codeOf: () => null,
+      restTexts: () => 32,
       onCount: () => undefined,
     },
     new AbortController().signal,
