@@ -1,5 +1,6 @@
 """What the engine answers when it refuses: the names of extension_src/engine/engine.h."""
 
+from collections.abc import Callable
 from enum import IntEnum
 
 
@@ -55,3 +56,12 @@ class EngineError(Exception):
         self.word = word
         name = said or (f"code {code}" if self.code is None else self.code.name)
         super().__init__(f"{call}: {name}" + ("" if word is None else f" at word {word}"))
+        self._made_of = (call, code, word, said)
+
+    def __reduce__(self) -> tuple[Callable[..., "EngineError"], tuple[object, ...]]:
+        """Exceptions are sent between processes: ``inv eval`` judges rows side by side."""
+        return _again, self._made_of
+
+
+def _again(call: str, code: int | None, word: int | None, said: str) -> EngineError:
+    return EngineError(call, code, word=word, said=said)

@@ -30,12 +30,12 @@ from wasmtime import (
     wat2wasm,
 )
 
+from extbuild.compile.program import NONE
 from extbuild.engine.codes import MAX_STEPS, STEP_TOP, VERSION, Code, EngineError, Mode
 
 Float32 = NDArray[np.float32]
 UInt32 = NDArray[np.uint32]
 
-_NO_ID = 0xFFFFFFFF
 _SCORED = np.dtype([("id", "<u4"), ("log_probability", "<f4")])
 _PATH = np.dtype([("count", "<u4"), ("log_probability", "<f4"), ("tokens", _SCORED, MAX_STEPS)])
 _GENERATED = np.dtype([("best", _PATH), ("second", _PATH), ("top", _SCORED, (MAX_STEPS, STEP_TOP))])
@@ -79,11 +79,14 @@ class EngineModel:
     def __init__(
         self, module: bytes, program: bytes, weights: bytes | memoryview, limits: RunLimits
     ) -> None:
-        compiled = _compiled(module)
         self._store = Store(_engine())
-        linker = Linker(_engine())
-        self._memory = _memory(compiled, self._store, linker)
-        instance: Instance = linker.instantiate(self._store, compiled)
+        try:
+            compiled = _compiled(module)
+            linker = Linker(_engine())
+            self._memory = _memory(compiled, self._store, linker)
+            instance: Instance = linker.instantiate(self._store, compiled)
+        except (Trap, WasmtimeError) as error:
+            raise EngineError("module", None, said=_reason(error)) from error
         exports = instance.exports(self._store)
         self._calls = MappingProxyType(
             {name: call for name, call in exports.items() if isinstance(call, Func)}
@@ -116,7 +119,8 @@ class EngineModel:
             int(limits.cache_int8),
         )
         if code < 0:
-            raise EngineError("engine_open", code, word=self._call("engine_error_at"))
+            word = self._call("engine_error_at")
+            raise EngineError("engine_open", code, word=None if word == _signed(NONE) else word)
         self._view(place, len(weights))[:] = np.frombuffer(weights, np.uint8)
 
     @property
@@ -151,23 +155,21 @@ class EngineModel:
         """Run a ragged batch; the output rows ``(n, width)``, a copy.
 
         A decoder appends each row to its stream; ``wanted`` are indices into the tokens of the
-        batch, and without them the last token of each row is meant.
+        batch, and without them the last token of each row is meant. An encoder has neither.
         """
         ids = [index for row in rows for index in row]
         limits = self.limits
-        if not (
-            0 < len(ids) <= limits.max_tokens
-            and len(rows) <= limits.max_sequences
-            and len(streams) <= limits.max_sequences
-            and len(wanted) <= limits.max_outputs
-        ):
+        # What the engine could only see after it had been written beyond its place, or not at all.
+        if not (0 < len(ids) <= limits.max_tokens and len(rows) <= limits.max_sequences):
             raise EngineError("engine_run", Code.BAD_LENGTH)
+        if len(streams) != (len(rows) if limits.streams else 0):
+            raise EngineError("engine_run", Code.BAD_STREAM)
+        if len(wanted) > limits.max_outputs:
+            raise EngineError("engine_run", Code.BAD_OUTPUT)
         self._write(self._ids, ids)
         self._write(self._lengths, [len(row) for row in rows])
-        if streams:
-            self._write(self._streams, streams)
-        if wanted:
-            self._write(self._wanted, wanted)
+        self._write(self._streams, streams)
+        self._write(self._wanted, wanted)
         count = self._checked("engine_run", len(rows), len(wanted))
         output = self._view(self._call("engine_output"), count * self._width * 4)
         return output.view("<f4").reshape(count, self._width).astype(np.float32)
@@ -193,20 +195,23 @@ class EngineModel:
 
     def generate(self, mode: Mode, steps: int, end_id: int | None = None) -> Generated:
         """Continue stream 0 from the last run; the stream is afterwards what it was."""
-        count = self._checked("engine_generate", mode, steps, _NO_ID if end_id is None else end_id)
+        count = self._checked("engine_generate", mode, steps, NONE if end_id is None else end_id)
         at = self._call("engine_generated")
         [found] = self._view(at, _GENERATED.itemsize).view(_GENERATED)
         paths = (found["best"], found["second"])
         best, second = (_scored(path["tokens"][: path["count"]]) for path in paths)
-        top = tuple(_scored(row) for row in found["top"][:count]) if mode == Mode.TOP else ()
+        alternatives = found["top"][: count if mode == Mode.TOP else 0, : self._width]
+        top = tuple(_scored(row) for row in alternatives)
         return Generated(best, second, top)
 
     def _call(self, name: str, *arguments: int) -> int:
         """A call's plain result; pointers come back as signed words."""
+        if name not in self._calls:
+            raise EngineError(name, None, said="is not exported")
         try:
             result: int = self._calls[name](self._store, *(_signed(word) for word in arguments))
         except (Trap, WasmtimeError) as error:
-            raise EngineError(name, None, said=str(error).strip().partition("\n")[0]) from error
+            raise EngineError(name, None, said=_reason(error)) from error
         return result
 
     def _checked(self, name: str, *arguments: int) -> int:
@@ -217,7 +222,7 @@ class EngineModel:
 
     def _allocated(self, count: int) -> int:
         at = self._call("engine_alloc", count)
-        if at == 0 and count:
+        if at == 0:
             raise EngineError("engine_alloc", Code.NO_MEMORY)
         return at
 
@@ -258,7 +263,10 @@ def _compiled(module: bytes) -> Module:
 
 def _memory(module: Module, store: Store, linker: Linker) -> Memory | SharedMemory:
     """A memory of the size that the module asks for, defined as what it imports."""
-    [wanted] = [found.type for found in module.imports if isinstance(found.type, MemoryType)]
+    memories = [found.type for found in module.imports if isinstance(found.type, MemoryType)]
+    if len(memories) != 1:
+        raise EngineError("module", None, said="imports no memory")
+    [wanted] = memories
     limits = wanted.limits
     if not wanted.is_shared:
         memory = Memory(store, MemoryType(Limits(limits.min, limits.max)))
@@ -272,6 +280,12 @@ def _memory(module: Module, store: Store, linker: Linker) -> Memory | SharedMemo
     if not isinstance(exported, SharedMemory):
         raise EngineError("memory", None, said="is not shared")
     return exported
+
+
+def _reason(error: Exception) -> str:
+    """The line that says why: wasmtime tells of a trap where it was first, and why last."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if isinstance(error, Trap) else 0].strip()
 
 
 def _signed(word: int) -> int:

@@ -107,7 +107,7 @@ static void exponentials(Block *block, uint32_t q, uint32_t start, uint32_t coun
 
   v128_t greatest = wasm_f32x4_splat(block->max[q]);
   for (uint32_t i = 0; i < end; i += 4) {
-    greatest = wasm_f32x4_max(greatest, wasm_v128_load(scores + i));
+    greatest = wasm_f32x4_pmax(greatest, wasm_v128_load(scores + i)); /* NaN: met again below */
   }
   float max = lane_max(greatest);
   v128_t maxima = wasm_f32x4_splat(max), sum = wasm_f32x4_const_splat(0);

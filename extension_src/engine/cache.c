@@ -5,6 +5,7 @@
 #include <wasm_simd128.h>
 
 #include "engine.h"
+#include "lanes.h"
 #include "memory.h"
 #include "state.h"
 
@@ -40,15 +41,14 @@ bool cache_lay_out(Cache *cache) {
   return cache->key_scales != NULL && cache->value_scales != NULL;
 }
 
-/* One row to int8, round to nearest even. The scale: the greatest magnitude is 127 of it. */
+/* One row to int8, round to nearest even. The scale: the greatest magnitude is 127 of it; NaN and
+ * infinity stay in the scale. */
 static float narrow(const float *row, uint32_t head_dim, int8_t *out) {
   v128_t most = wasm_f32x4_const_splat(0);
   for (uint32_t i = 0; i < head_dim; i += 4) {
-    most = wasm_f32x4_pmax(most, wasm_f32x4_abs(wasm_v128_load(row + i)));
+    most = wasm_f32x4_max(most, wasm_f32x4_abs(wasm_v128_load(row + i)));
   }
-  most = wasm_f32x4_max(most, wasm_i32x4_shuffle(most, most, 2, 3, 0, 1));
-  most = wasm_f32x4_max(most, wasm_i32x4_shuffle(most, most, 1, 0, 3, 2));
-  float magnitude = wasm_f32x4_extract_lane(most, 0);
+  float magnitude = lane_max(most);
   v128_t factor = wasm_f32x4_splat(magnitude > 0 ? 127.0f / magnitude : 0.0f);
   for (uint32_t i = 0; i < head_dim; i += 4) {
     v128_t scaled = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(row + i), factor));

@@ -21,7 +21,7 @@ enum {
   ENGINE_BAD_WEIGHT = -3,      /* descriptor: unknown, or its parts do not fit it or the blob */
   ENGINE_BAD_SLOT = -4,        /* unknown rows, or width 0 or too large */
   ENGINE_BAD_OPERATION = -5,   /* unknown, or an operand, weight or parameter that does not fit */
-  ENGINE_BAD_LIMITS = -6,      /* an argument of engine_open: 0, too large, or not in memory */
+  ENGINE_BAD_LIMITS = -6,      /* an argument of engine_open: 0, too large, or not from engine_alloc */
   ENGINE_NO_MEMORY = -7,       /* the memory cannot grow far enough */
   ENGINE_NOT_OPEN = -8,        /* engine_open has not succeeded */
   ENGINE_ALREADY_OPEN = -9,    /* one instance holds one model */
@@ -63,7 +63,8 @@ typedef struct {
 typedef struct {
   Path best;    /* first in memory: 2 + 2 × 256 words */
   Path second;  /* ENGINE_BEAM_2 only */
-  Scored top[ENGINE_MAX_STEPS][ENGINE_STEP_TOP]; /* ENGINE_TOP only: per step of `best`, best first */
+  /* ENGINE_TOP only: per step of `best`, best first; fewer where the row has fewer values */
+  Scored top[ENGINE_MAX_STEPS][ENGINE_STEP_TOP];
 } Generated;
 
 #if defined(__wasm__)
@@ -80,7 +81,8 @@ EXPORT(engine_version) uint32_t engine_version(void);
 EXPORT(engine_alloc) uint32_t engine_alloc(uint32_t bytes);
 
 /* Checks the Program and lays out arena, scratch and cache. The Program (4-byte aligned) and the
- * weights (64-byte aligned) must stay where they are; the weights may be written after this call.
+ * weights (64-byte aligned), both in memory from engine_alloc, must stay where they are; the weights
+ * may be written after this call.
  * Most of one run: max_tokens tokens in max_sequences sequences, max_outputs wanted rows (decoder;
  * at least max_sequences). A decoder has `streams` caches of `cache_tokens` tokens, of float32 or
  * (cache_int8 1) of int8 with a scale per head and token. An encoder gives 0, 0, 0, 0 for
@@ -92,7 +94,8 @@ int32_t engine_open(uint32_t program, uint32_t program_bytes, uint32_t weights,
                     uint32_t max_outputs, uint32_t streams, uint32_t cache_tokens,
                     uint32_t cache_int8);
 
-/* Index of the word of the Program that the last engine_open refused. */
+/* Index of the word of the Program that the last engine_open refused; 0xFFFFFFFF when it refused
+ * something else, or nothing. */
 EXPORT(engine_error_at) uint32_t engine_error_at(void);
 
 /* Bytes of activations, and of all streams' keys and values. */
@@ -130,9 +133,10 @@ EXPORT(engine_fork) int32_t engine_fork(uint32_t from, uint32_t to);
 EXPORT(engine_top) uint32_t engine_top(uint32_t row, uint32_t k);
 
 /* Continues stream 0 from output row 0 of the last run (which must have ended that stream) by at
- * most `steps` tokens, or up to end_id (0xFFFFFFFF: none). Tokens in the paths, or a negative code:
- * those of engine_run, too. Runs end when the cache or max_positions is reached. Afterwards streams
- * 0 (and 1) hold what stream 0 held before; engine_output is overwritten. */
+ * most `steps` tokens, or up to end_id (0xFFFFFFFF: none), or until the cache or max_positions is
+ * full. Tokens of the best path, or a negative code: those of engine_run, too. Afterwards, in any
+ * case but ENGINE_BAD_ARGUMENT, streams 0 (and 1) hold what stream 0 held before, and engine_output
+ * is overwritten: the next call needs another run. */
 EXPORT(engine_generate) int32_t engine_generate(uint32_t mode, uint32_t steps, uint32_t end_id);
 
 /* A Generated. */
@@ -141,7 +145,8 @@ EXPORT(engine_generated) uint32_t engine_generated(void);
 #if defined(ENGINE_THREADS)
 /* Thread `index` (1 .. ENGINE_MAX_THREADS − 1) in an instance of its own over the same memory, with
  * a stack of its own that ends at stack_top (at least 64 KiB from engine_alloc, 16-byte aligned).
- * Returns when the threads are stopped. */
+ * Returns when the threads are stopped. If it traps or is ended during a run, the run traps, too,
+ * some seconds later: the instance is of no more use. */
 EXPORT(engine_thread) void engine_thread(uint32_t index, uint32_t stack_top);
 
 /* Makes every engine_thread return, now or when it is entered. The main thread works on alone. */

@@ -12,11 +12,6 @@ static Generated generated;
 
 uint32_t engine_generated(void) { return (uint32_t)(uintptr_t)&generated; }
 
-static const float *output_row(uint32_t row) {
-  uint64_t width = state.program.header->output_width;
-  return slot_data(state.program.header->output) + row * width;
-}
-
 static void extend(Path *path, Scored token) {
   path->tokens[path->count++] = token;
   path->log_probability += token.log_probability;

@@ -38,8 +38,10 @@ uint32_t memory_guards_broken(void) {
 #define GUARD_BYTES 0u
 #endif
 
+static uint32_t bottom(void) { return (uint32_t)rounded_up((uintptr_t)&__heap_base); }
+
 uint32_t memory_mark(void) {
-  if (top == 0) top = (uint32_t)rounded_up((uintptr_t)&__heap_base);
+  if (top == 0) top = bottom();
   return top;
 }
 
@@ -50,8 +52,8 @@ void memory_release(uint32_t mark) {
 #endif
 }
 
-bool memory_holds(uint32_t address, uint64_t bytes) {
-  return address + bytes <= (uint64_t)__builtin_wasm_memory_size(0) * PAGE_BYTES;
+bool memory_gave(uint32_t address, uint32_t bytes) {
+  return address >= bottom() && (uint64_t)address + bytes <= memory_mark();
 }
 
 void *memory_take(uint64_t bytes) {

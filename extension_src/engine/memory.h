@@ -18,8 +18,8 @@ void *memory_take(uint64_t bytes);
 uint32_t memory_mark(void);
 void memory_release(uint32_t mark);
 
-/* Whether `bytes` at `address` lie within the memory as it is. */
-bool memory_holds(uint32_t address, uint64_t bytes);
+/* Whether `bytes` at `address` lie within what has been taken. */
+bool memory_gave(uint32_t address, uint32_t bytes);
 
 #if defined(ENGINE_GUARDS)
 /* Counts the words of all guard zones that no longer hold their pattern. */

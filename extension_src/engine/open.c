@@ -7,9 +7,9 @@
 
 State state;
 
-static uint32_t error_at;
+static uint32_t error_at = NONE; /* NONE unless it is a word of the Program */
 
-/* Most positions in the int32 arithmetic of attention, and most rows of a slot. */
+/* Most tokens, streams and outputs: their products with widths stay far below 2^64. */
 #define MAX_LIMIT (1u << 24)
 
 static bool limits_fit(const Header *header, const Limits *limits, const Cache *cache) {
@@ -101,10 +101,10 @@ int32_t engine_open(uint32_t program, uint32_t program_bytes, uint32_t weights,
                     uint32_t weights_bytes, uint32_t max_tokens, uint32_t max_sequences,
                     uint32_t max_outputs, uint32_t streams, uint32_t cache_tokens,
                     uint32_t cache_int8) {
-  error_at = 0;
+  error_at = NONE;
   if (state.open) return ENGINE_ALREADY_OPEN;
-  if (program % 4 != 0 || !memory_holds(program, program_bytes)) return ENGINE_BAD_LIMITS;
-  if (weights % ALIGNMENT != 0 || !memory_holds(weights, weights_bytes)) return ENGINE_BAD_LIMITS;
+  if (program % 4 != 0 || !memory_gave(program, program_bytes)) return ENGINE_BAD_LIMITS;
+  if (weights % ALIGNMENT != 0 || !memory_gave(weights, weights_bytes)) return ENGINE_BAD_LIMITS;
 
   state = (State){0};
   const uint32_t *words = (const uint32_t *)(uintptr_t)program;

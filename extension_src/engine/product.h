@@ -18,8 +18,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define GROUP_ROWS 8u       /* rows of a weight that are stored together */
-#define PANEL_ROWS 4u       /* rows of x in a panel: with two sums each, what 16 registers hold */
-#define MAX_SETS 6u         /* sets of sums of a kernel: rows of the panel times phases */
+#define BUNDLE 4u     /* groups that a kernel is given at a time */
+#define PANEL_ROWS 4u /* rows of x in a panel */
+#define MAX_SETS 4u   /* pairs of sums (rows 0–3, 4–7 of a group): what 16 registers hold */
 
 /* How activations are quantised: one per row of x and block. Of a panel of R rows: [blocks][R]. */
 typedef struct {
@@ -42,9 +43,46 @@ typedef struct {
   uint8_t *prepared;    /* [m · row_bytes] */
 } Product;
 
-/* Computes columns 8 · group .. + 7 of y for the rows first .. end − 1; first begins a panel. */
-typedef void Kernel(const Product *p, uint32_t group, uint32_t first, uint32_t end);
+/* Groups group, group + stride, … of a weight. `count` is at most BUNDLE. */
+typedef struct {
+  uint32_t group, stride, count;
+} Bundle;
+
+/* Computes the columns of y that belong to the groups of the bundle, for the rows first .. end − 1;
+ * first begins a panel. */
+typedef void Kernel(const Product *p, Bundle bundle, uint32_t first, uint32_t end);
 Kernel int8_kernel, block8_kernel, block4_kernel, f32_kernel, f16_kernel;
+
+/* Computes `groups` groups from the first of the bundle on, for `rows` rows from `row` on, which
+ * are a panel. Both are constants where it is called, and their product is at most MAX_SETS: the
+ * sums stay in registers, and enough of them are independent to hide the latency of a step. */
+typedef void Panel(const Product *p, Bundle bundle, uint32_t row, uint32_t rows, uint32_t groups);
+
+/* Calls `panel` for each of its groups, or several together. */
+INLINE void bundle_panel(const Product *p, Bundle bundle, uint32_t row, const uint32_t rows,
+                         const uint32_t groups, Panel *panel) {
+  uint32_t done = 0;
+  for (; done + groups <= bundle.count; done += groups, bundle.group += groups * bundle.stride) {
+    panel(p, bundle, row, rows, groups);
+  }
+  if (groups == 1) return;
+  for (; done < bundle.count; done += 1, bundle.group += bundle.stride) {
+    panel(p, bundle, row, rows, 1);
+  }
+}
+
+/* The body of a Kernel. */
+INLINE void bundle_rows(const Product *p, Bundle bundle, uint32_t first, uint32_t end,
+                        Panel *panel) {
+  for (uint32_t row = first; row < end; row += PANEL_ROWS) {
+    switch (end - row < PANEL_ROWS ? end - row : PANEL_ROWS) {
+      case 1: bundle_panel(p, bundle, row, 1, 4, panel); break;
+      case 2: bundle_panel(p, bundle, row, 2, 2, panel); break;
+      case 3: bundle_panel(p, bundle, row, 3, 1, panel); break;
+      default: bundle_panel(p, bundle, row, 4, 1, panel); break;
+    }
+  }
+}
 
 /* Prepares the panel number `panel`: quantises it, or (F32, F16) only interleaves it. */
 void prepare_panel(const Product *p, uint32_t panel);

@@ -1,12 +1,12 @@
-/* What is wrong with a Program's tables. extbuild/compile/program.py refuses the same things. */
+/* What is wrong with a Program's tables. extbuild/compile/program_check.py refuses the same. */
 #include "program.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "engine.h"
+#include "memory.h"
 #include "program_check.h"
-
 
 static Finding check_header(const Header *header, uint32_t bytes) {
   if (header->magic != PROGRAM_MAGIC) return (Finding){ENGINE_NOT_A_PROGRAM, 0};
@@ -41,10 +41,12 @@ static Finding check_header(const Header *header, uint32_t bytes) {
   return (Finding){ENGINE_OK, 0};
 }
 
-static bool part_fits(uint32_t offset, uint32_t bytes, uint32_t wanted, uint32_t blob_bytes) {
-  if (bytes != wanted) return false;
-  if (wanted == 0) return offset == 0;
-  return offset % 64 == 0 && (uint64_t)offset + bytes <= blob_bytes;
+/* Index of the wrong word of a part, or -1; its offset is word `at`, its bytes are the next. */
+static int32_t wrong_in_part(int32_t at, uint32_t offset, uint32_t bytes, uint32_t wanted,
+                             uint32_t blob_bytes) {
+  if (bytes != wanted) return at + 1;
+  if (wanted == 0) return offset == 0 ? -1 : at;
+  return offset % ALIGNMENT == 0 && (uint64_t)offset + bytes <= blob_bytes ? -1 : at;
 }
 
 /* Index of the wrong word of a weight, or -1. */
@@ -52,7 +54,8 @@ static int32_t wrong_in_weight(const WeightRecord *weight, uint32_t blob_bytes) 
   uint32_t data = 0, scales = 0, zeros = 0;
   if (weight->dtype > DTYPE_I4_BLOCK) return 0;
   if (weight->rows < 1 || weight->rows > MAX_WIDTH) return 1;
-  if (weight->cols < 1 || weight->cols > MAX_WIDTH) return 2;
+  uint32_t most_cols = weight->dtype == DTYPE_VECTOR ? MAX_WIDTH : MATMUL_MAX_COLS;
+  if (weight->cols < 1 || weight->cols > most_cols) return 2;
   if (weight->dtype == DTYPE_VECTOR) {
     if (weight->rows != 1) return 1;
     if (weight->block != 0) return 3;
@@ -64,11 +67,18 @@ static int32_t wrong_in_weight(const WeightRecord *weight, uint32_t blob_bytes) 
                      .cols = weight->cols,
                      .block = weight->block,
                      .flags = weight->flags};
-    if (!matrix_sizes(&matrix, &data, &scales, &zeros)) return 3;
+    if (!matrix_sizes(&matrix, &data, &scales, &zeros)) return 3; /* block or flags */
   }
-  if (!part_fits(weight->data_offset, weight->data_bytes, data, blob_bytes)) return 5;
-  if (!part_fits(weight->scale_offset, weight->scale_bytes, scales, blob_bytes)) return 7;
-  if (!part_fits(weight->zero_offset, weight->zero_bytes, zeros, blob_bytes)) return 9;
+  const struct {
+    uint32_t offset, bytes, wanted;
+  } parts[3] = {{weight->data_offset, weight->data_bytes, data},
+                {weight->scale_offset, weight->scale_bytes, scales},
+                {weight->zero_offset, weight->zero_bytes, zeros}};
+  for (int32_t i = 0; i < 3; i += 1) {
+    int32_t wrong =
+        wrong_in_part(5 + 2 * i, parts[i].offset, parts[i].bytes, parts[i].wanted, blob_bytes);
+    if (wrong >= 0) return wrong;
+  }
   return weight->reserved == 0 ? -1 : 11;
 }
 
@@ -105,7 +115,7 @@ int32_t program_check(const uint32_t *words, uint32_t bytes, Program *program, u
     finding = check_tables(program);
   }
   if (finding.code == ENGINE_OK) finding = check_operations(program);
-  *error_at = finding.at;
+  if (finding.code != ENGINE_OK) *error_at = finding.at;
   return finding.code;
 }
 

@@ -1,4 +1,4 @@
-/* What is wrong with the operations of a Program. extbuild/compile/program.py refuses the same. */
+/* What is wrong with the operations. extbuild/compile/program_operations.py refuses the same. */
 #include "program_check.h"
 
 #include <stdbool.h>

@@ -100,9 +100,10 @@ static void norm_group(const Operation *op, float *out, const float *x, uint32_t
   float eps = word_float(op->p[1]), count = (float)cols;
   float mean = op->p[0] == NORM_LAYER ? sum_of(x, cols) / count : 0;
   float squares = squares_of(x, cols, mean);
+  if (squares == __builtin_inff()) squares = __builtin_nanf(""); /* not a row of zeros, silently */
   if (op->p[0] == NORM_L2) {
     float length = __builtin_sqrtf(squares);
-    scale_row(out, x, cols, 0, 1 / (length > eps ? length : eps), NULL, NULL);
+    scale_row(out, x, cols, 0, 1 / (length <= eps ? eps : length), NULL, NULL);
   } else {
     scale_row(out, x, cols, mean, 1 / __builtin_sqrtf(squares / count + eps), w, b);
   }

@@ -82,6 +82,6 @@ uint32_t engine_top(uint32_t row, uint32_t k) {
   if (!state.open || row >= state.result_rows) return 0;
   uint32_t width = state.program.header->output_width;
   if (k < 1 || k > ENGINE_MAX_TOP || k > width) return 0;
-  best_scores(slot_data(state.program.header->output) + (uint64_t)row * width, width, k, top);
+  best_scores(output_row(row), width, k, top);
   return (uint32_t)(uintptr_t)top;
 }

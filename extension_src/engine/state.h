@@ -61,7 +61,11 @@ static inline uint32_t operand_rows(const Operand *operand) {
   return state.rows[state.program.slots[operand->slot].rows];
 }
 
-static inline float *slot_data(uint32_t slot) { return state.slots[slot]; }
+/* A row of the result of the last run. */
+static inline const float *output_row(uint32_t row) {
+  const Header *header = state.program.header;
+  return state.slots[header->output] + (uint64_t)row * header->output_width;
+}
 
 /* A VECTOR weight, or NULL for NONE. */
 static inline const float *vector_data(uint32_t weight) {

@@ -17,6 +17,8 @@
  * one operation of a run to the next. */
 #define SPINS 20000u
 #define WAIT_NS 100000
+/* Waits for a thread that is inside, one after the other: 3 s or more. A tile takes milliseconds. */
+#define MOST_WAITS 30000u
 
 static struct {
   uint32_t tiles;
@@ -63,6 +65,7 @@ void parallel_for(uint32_t tiles, void (*body)(void *context, uint32_t tile), vo
     uint32_t others = load(&inside);
     if (others == 0) return;
     if (spin > SPINS) wait(&inside, others, WAIT_NS); /* nobody notifies: a pause that ends early */
+    if (spin > SPINS + MOST_WAITS) __builtin_trap();  /* it has trapped, and its tile is lost */
   }
 }
 

@@ -25,47 +25,60 @@ static inline v128_t multiply_add(v128_t a, v128_t b, v128_t c) {
 #endif
 }
 
+/* Constants are loaded: V8 makes a known one anew at every use, by three instructions, two of which
+ * are shuffles, and keeps none of them in a register. */
+extern const float exp_constants[13], tanh_constants[5], erf_constants[2][6];
+enum {
+  EXP_MOST = 5,
+  EXP_LEAST,
+  EXP_ROUND,
+  EXP_LOG2E,
+  EXP_LN2, /* −ln 2 in two parts */
+  EXP_ONE = EXP_LN2 + 2,
+  EXP_INFINITY,
+};
+
+static inline v128_t exp_constant(uint32_t at) { return wasm_v128_load32_splat(exp_constants + at); }
+
 /* c[0] + c[1]·z + … + c[count − 1]·z^(count − 1) */
 static inline v128_t polynomial(v128_t z, const float *c, const uint32_t count) {
-  v128_t sum = wasm_f32x4_splat(c[count - 1]);
+  v128_t sum = wasm_v128_load32_splat(c + count - 1);
 #pragma clang loop unroll(full)
-  for (uint32_t i = count - 1; i > 0; i -= 1) sum = multiply_add(sum, z, wasm_f32x4_splat(c[i - 1]));
+  for (uint32_t i = count - 1; i > 0; i -= 1) {
+    sum = multiply_add(sum, z, wasm_v128_load32_splat(c + i - 1));
+  }
   return sum;
 }
 
 /* e^x within 2e-7; 0 below −87.33 and infinity above 88.37, where 2^n would leave the normal numbers.
  * x = n·ln 2 + r; e^r = 1 + r + r²·q(r), |r| ≤ 0.353; the sum with 1.5·2^23 rounds to n. */
 static inline v128_t exp_lanes(v128_t x) {
-  static const float q[] = {0.4999999403953552f, 0.16666509211063385f, 0.04166852682828903f,
-                            0.008370134979486465f, 0.0013811662793159485f};
-  const v128_t most = wasm_f32x4_const_splat(88.37f), least = wasm_f32x4_const_splat(-87.33f);
-  const v128_t round = wasm_f32x4_const_splat(12582912.0f), one = wasm_f32x4_const_splat(1.0f);
+  const v128_t most = exp_constant(EXP_MOST), least = exp_constant(EXP_LEAST);
+  const v128_t round = exp_constant(EXP_ROUND), one = exp_constant(EXP_ONE);
   const v128_t held = wasm_f32x4_pmax(wasm_f32x4_pmin(x, most), least);
-  const v128_t shifted = multiply_add(held, wasm_f32x4_const_splat(1.44269504f), round);
+  const v128_t shifted = multiply_add(held, exp_constant(EXP_LOG2E), round);
   const v128_t n = wasm_f32x4_sub(shifted, round);
   /* 355/512 times n is exact, the rest of ln 2 follows. */
-  v128_t r = multiply_add(n, wasm_f32x4_const_splat(-0.693359375f), held);
-  r = multiply_add(n, wasm_f32x4_const_splat(2.12194440e-4f), r);
-  v128_t p = polynomial(r, q, 5);
+  v128_t r = multiply_add(n, exp_constant(EXP_LN2), held);
+  r = multiply_add(n, exp_constant(EXP_LN2 + 1), r);
+  v128_t p = polynomial(r, exp_constants, 5);
   p = wasm_f32x4_add(multiply_add(wasm_f32x4_mul(r, r), p, r), one);
   p = wasm_f32x4_mul(p, wasm_i32x4_add(wasm_i32x4_shl(shifted, 23), one));
   p = wasm_v128_andnot(p, wasm_f32x4_lt(x, least));
-  return wasm_v128_bitselect(wasm_f32x4_const_splat(__builtin_inff()), p, wasm_f32x4_gt(x, most));
+  return wasm_v128_bitselect(exp_constant(EXP_INFINITY), p, wasm_f32x4_gt(x, most));
 }
 
 /* 1 / (1 + e^−x) within 3e-7. */
 static inline v128_t sigmoid_lanes(v128_t x) {
-  const v128_t one = wasm_f32x4_const_splat(1.0f);
+  const v128_t one = exp_constant(EXP_ONE);
   return wasm_f32x4_div(one, wasm_f32x4_add(one, exp_lanes(wasm_f32x4_neg(x))));
 }
 
 /* tanh within 3e-7: x + x³·p(x²) up to 0.625, from there 1 − 2 / (e^2|x| + 1) with the sign of x. */
 static inline v128_t tanh_lanes(v128_t x) {
-  static const float p[] = {-0.3333328068256378f, 0.13331441581249237f, -0.05373971536755562f,
-                            0.0206390880048275f, -0.005704986862838268f};
   const v128_t one = wasm_f32x4_const_splat(1.0f), sign = wasm_f32x4_const_splat(-0.0f);
   const v128_t size = wasm_f32x4_abs(x), square = wasm_f32x4_mul(x, x);
-  const v128_t near = multiply_add(wasm_f32x4_mul(x, square), polynomial(square, p, 5), x);
+  const v128_t near = multiply_add(wasm_f32x4_mul(x, square), polynomial(square, tanh_constants, 5), x);
   const v128_t power = wasm_f32x4_add(exp_lanes(wasm_f32x4_add(size, size)), one);
   v128_t far = wasm_f32x4_sub(one, wasm_f32x4_div(wasm_f32x4_const_splat(2.0f), power));
   far = wasm_v128_or(far, wasm_v128_and(x, sign));
@@ -74,19 +87,11 @@ static inline v128_t tanh_lanes(v128_t x) {
 
 /* erf within 4e-7: x · P(x²) / Q(x²) up to 3.95, where it has become 1. */
 static inline v128_t erf_lanes(v128_t x) {
-  static const float p[] = {1.1283791065216064f,   0.1915481686592102f,    0.052875179797410965f,
-                            0.003808076260611415f, 0.00028468683012761176f, 2.025936055360944e-06f};
-  static const float q[] = {1.0f,
-                            0.5030878186225891f,
-                            0.11455875635147095f,
-                            0.01505491603165865f,
-                            0.001170707051642239f,
-                            3.78320473828353e-05f};
   const v128_t end = wasm_f32x4_const_splat(3.95f), one = wasm_f32x4_const_splat(1.0f);
   const v128_t held = wasm_f32x4_pmax(wasm_f32x4_pmin(x, end), wasm_f32x4_neg(end));
   const v128_t square = wasm_f32x4_mul(held, held);
-  const v128_t value = wasm_f32x4_div(wasm_f32x4_mul(held, polynomial(square, p, 6)),
-                                      polynomial(square, q, 6));
+  const v128_t value = wasm_f32x4_div(wasm_f32x4_mul(held, polynomial(square, erf_constants[0], 6)),
+                                      polynomial(square, erf_constants[1], 6));
   return wasm_f32x4_pmax(wasm_f32x4_pmin(value, one), wasm_f32x4_neg(one));
 }
 

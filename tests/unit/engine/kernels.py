@@ -21,7 +21,7 @@ VARIANTS = ("relaxed", "simd")
 GUARD = 64
 """Bytes after each buffer that must stay as they are."""
 _ROOT = Path(__file__).resolve().parents[3]
-_SOURCES = ("matmul*.c", "quantize.c", "*.h")
+_SOURCES = ("matmul*.c", "quantize.c", "vector_math.c", "*.h")
 _PAGE = 65536
 
 

@@ -53,7 +53,7 @@ def _float(word: int) -> float:
 def rounded(x: Float64) -> Float64:
     """As an int8 cache keeps it: 127 steps of the greatest magnitude of a token and head."""
     scale = np.abs(x).max(-1, keepdims=True) / 127
-    return np.asarray(np.rint(x / scale) * scale)
+    return np.asarray(np.rint(x / np.where(scale == 0, 1, scale)) * scale)
 
 
 class Reference:

@@ -1,3 +1,4 @@
+import pickle
 import re
 from pathlib import Path
 
@@ -31,3 +32,12 @@ def test_an_error_names_its_code_and_place() -> None:
     assert error.code is Code.BAD_OPERATION
     assert str(EngineError("engine_run", -99)) == "engine_run: code -99"
     assert str(EngineError("engine_run", None, said="unreachable")) == "engine_run: unreachable"
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    for error in (
+        EngineError("engine_open", Code.BAD_SLOT, word=7),
+        EngineError("engine_run", None, said="out of bounds memory access"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (str(again), again.code, again.word) == (str(error), error.code, error.word)

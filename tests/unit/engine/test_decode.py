@@ -5,7 +5,7 @@ import pytest
 
 from extbuild.compile.layouts import pack_float
 from extbuild.compile.program import Op, Operand, Pool, Rows
-from extbuild.engine.codes import EngineError, Mode
+from extbuild.engine.codes import MAX_STEPS, EngineError, Mode
 from extbuild.engine.host import EngineModel, RunLimits
 from tests.unit.engine.programs import Builder, Made, tiny_llama
 from tests.unit.engine.reference import Float64, Reference
@@ -163,3 +163,62 @@ def test_two_beams_need_two_streams(module: bytes) -> None:
     model = started(LLAMAS[25], module, RunLimits(16, 1, 16, streams=1, cache_tokens=16))
     with pytest.raises(EngineError, match="BAD_ARGUMENT"):
         model.generate(Mode.BEAM_2, 3)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_generation_ends_where_the_positions_do(module: bytes, mode: Mode) -> None:
+    made = tiny_llama(24, positions=len(PROMPT) + 2)
+    assert len(started(made, module).generate(mode, 50).best) == 3
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_as_many_steps_as_there_can_be(module: bytes, mode: Mode) -> None:
+    limits = RunLimits(16, 2, 16, streams=2, cache_tokens=400)
+    found = started(LLAMAS[22], module, limits).generate(mode, MAX_STEPS)
+    assert len(found.best) == MAX_STEPS
+    assert len(found.second) == (MAX_STEPS if mode == Mode.BEAM_2 else 0)
+    assert len(found.top) == (MAX_STEPS if mode == Mode.TOP else 0)
+
+
+@pytest.mark.parametrize("steps", [0, MAX_STEPS + 1, 0xFFFFFFFF])
+def test_steps_that_cannot_be_are_refused(module: bytes, steps: int) -> None:
+    model = started(LLAMAS[22], module)
+    with pytest.raises(EngineError, match="BAD_ARGUMENT"):
+        model.generate(Mode.GREEDY, steps)
+    assert len(model.generate(Mode.GREEDY, 1).best) == 1  # the run is not lost by it
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_result_that_is_not_finite_ends_generation(module: bytes, mode: Mode) -> None:
+    logits = np.zeros((8, 8), np.float32)
+    logits[:, 3], logits[3, :] = 1, 12345.75
+    logits[3, 1:] = 0
+    model = table(logits).with_value(12345.75, np.inf).open(module, LIMITS)
+    model.run([[1]], streams=[0])
+    with pytest.raises(EngineError, match="engine_generate: NOT_FINITE"):
+        model.generate(mode, 5)
+    assert model.cached() == 1
+    assert model.run([[1]], streams=[0]).argmax() == 3
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_result_without_an_id_ends_generation(module: bytes, mode: Mode) -> None:
+    """A model whose logits are more than its ids, and the best of them has none."""
+    logits = np.zeros((4, 9), np.float32)
+    logits[:, 7] = 5
+    model = table(logits).open(module, LIMITS)
+    model.run([[1]], streams=[0])
+    assert [one.id for one in model.top(0, 1)] == [7]
+    with pytest.raises(EngineError, match="engine_generate: BAD_ID"):
+        model.generate(mode, 5)
+    assert model.cached() == 1
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_vocabulary_of_one(module: bytes, mode: Mode) -> None:
+    model = table(np.ones((1, 1), np.float32)).open(module, LIMITS)
+    model.run([[0]], streams=[0])
+    found = model.generate(mode, 4)
+    assert [(one.id, one.log_probability) for one in found.best] == [(0, 0.0)] * 4
+    assert found.second == ()
+    assert all(len(row) == 1 for row in found.top)

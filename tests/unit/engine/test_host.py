@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wasmtime import wat2wasm
 
 from extbuild.bundle.engine import Build, build_engine
 from extbuild.cache import Cache
@@ -74,6 +75,25 @@ def test_a_program_that_is_none_is_refused_by_name(modules: Mapping[Build, bytes
         EngineModel(modules["relaxed"], bytes(256), b"", ENCODER)
 
 
+_ENGINE = '(func (export "engine_version") (result i32) i32.const 1)'
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (b"not a module", "module: "),
+        (bytes(wat2wasm("(module (func (result i32) nop))")), "module: "),
+        (bytes(wat2wasm(f'(module (import "env" "more" (func)) {_ENGINE})')), "module: "),
+        (bytes(wat2wasm(f"(module {_ENGINE})")), "module: imports no memory"),
+        (bytes(wat2wasm('(module (import "env" "memory" (memory 1)))')), "engine_version: "),
+    ],
+    ids=["no module", "invalid", "other import", "own memory", "no export"],
+)
+def test_a_module_that_is_not_the_engine_is_refused(module: bytes, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        EngineModel(module, bytes(256), b"", ENCODER)
+
+
 @pytest.mark.parametrize(
     ("rows", "code"),
     [
@@ -91,6 +111,54 @@ def test_a_run_that_does_not_fit_is_refused(
     with pytest.raises(EngineError) as caught:
         model.run(rows)
     assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("streams", "wanted", "code"),
+    [
+        ((), (), Code.BAD_STREAM),
+        ((1,), (), Code.BAD_STREAM),
+        ((0, 1, 1), (), Code.BAD_STREAM),
+        ((0, 1), (0,) * 9, Code.BAD_OUTPUT),
+    ],
+)
+def test_each_row_of_a_decoder_needs_its_stream(
+    modules: Mapping[Build, bytes],
+    llama: Made,
+    streams: tuple[int, ...],
+    wanted: tuple[int, ...],
+    code: Code,
+) -> None:
+    model = llama.open(modules["relaxed"], DECODER)
+    model.run([[3], [4]], streams=(1, 0))  # these must not be used again
+    with pytest.raises(EngineError) as caught:
+        model.run([[1], [2]], streams=streams, wanted=wanted)
+    assert caught.value.code is code
+    assert (model.cached(0), model.cached(1)) == (1, 1)
+
+
+def test_an_encoder_has_neither_streams_nor_wanted_rows(
+    modules: Mapping[Build, bytes], bert: Made
+) -> None:
+    model = bert.open(modules["relaxed"], ENCODER)
+    with pytest.raises(EngineError, match="BAD_STREAM"):
+        model.run([[1]], streams=[0])
+    with pytest.raises(EngineError, match="BAD_OUTPUT"):
+        model.run([[1]], wanted=[0])
+
+
+def test_a_trap_says_why(modules: Mapping[Build, bytes], bert: Made) -> None:
+    model = bert.open(modules["debug"], ENCODER)
+    model._view(model._ids - 64, 4)[:] = 0  # a guard, which the first operation finds
+    assert model.guards_broken == 1
+    with pytest.raises(EngineError, match=r"^engine_run: wasm trap: .*unreachable") as caught:
+        model.run([[1]])
+    assert caught.value.code is None
+
+
+def test_limits_that_are_refused_have_no_word(modules: Mapping[Build, bytes], bert: Made) -> None:
+    with pytest.raises(EngineError, match=r"^engine_open: BAD_LIMITS$"):
+        bert.open(modules["relaxed"], RunLimits(0))
 
 
 def test_a_text_can_be_rewound_and_forked(modules: Mapping[Build, bytes], llama: Made) -> None:

@@ -1,11 +1,13 @@
 """Each operation, in every variant, against numpy."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from extbuild.compile.program import Activation, Norm, Op, Operand, Pool, Rows
+from extbuild.engine.codes import EngineError
 from extbuild.engine.host import EngineModel, RunLimits
 from tests.unit.engine.programs import Builder, Made, at
 from tests.unit.engine.reference import Reference, assert_close
@@ -140,6 +142,20 @@ def test_an_operation_agrees_with_numpy(case: str, module: bytes) -> None:
         assert_close(model.run(rows), Reference(made).run(rows))
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_no_operation_makes_numbers_of_nan(case: str, module: bytes) -> None:
+    made = CASES[case]
+    blob = bytearray(made.blob)
+    for table in made.program.weights:
+        if table.rows == VOCAB:
+            values = np.frombuffer(blob, "<f4", -(-VOCAB // 8) * 8 * table.cols, table.data_offset)
+            values.reshape(-1, table.cols, 8)[0, :, 3] = np.nan  # token 3
+    model = replace(made, blob=bytes(blob)).open(module, LIMITS)
+    assert np.isfinite(model.run([[1, 2]])).all()
+    with pytest.raises(EngineError, match="NOT_FINITE"):
+        model.run([[3]])
+
+
 def test_long_sequences_are_attended_in_chunks(module: bytes) -> None:
     b = Builder()
     x = b.slot(12 * 3)
@@ -163,3 +179,42 @@ def test_a_sequence_is_the_same_alone_and_in_a_batch(module: bytes) -> None:
     alone = model.run([[4, 5, 6]])
     assert np.array_equal(batch[:3], alone)
     assert np.array_equal(batch[4:], alone)
+
+
+LARGEST = 2.0**20
+"""Rotary angles from here on are not reduced exactly: the engine refuses them."""
+
+
+def turned(frequencies: list[float]) -> Made:
+    """Tokens turned by position times these frequencies."""
+    b = Builder()
+    x = b.slot(2 * len(frequencies))
+    b.op(Op.EMBED, x, w=(b.matrix(VOCAB, 2 * len(frequencies), 1),))
+    shape = (1, 2 * len(frequencies), 2 * len(frequencies), 1.0)
+    b.op(Op.ROPE, x, x, w=(b.vector(frequencies),), p=shape)
+    return b.made(x, vocab=VOCAB, positions=1 << 20)
+
+
+def test_large_angles_are_reduced_exactly(module: bytes) -> None:
+    made = turned([1.0, -37.7, 255.9, 256.24])
+    rows = [[index % VOCAB for index in range(4092)]]
+    found = made.open(module, RunLimits(max_tokens=4092)).run(rows)
+    assert LARGEST > 4091 * 256.24
+    assert_close(found, Reference(made).run(rows), 2e-7)
+
+
+@pytest.mark.parametrize("frequency", [LARGEST, -LARGEST, 3e38, np.inf, np.nan])
+def test_angles_that_cannot_be_reduced_are_refused(module: bytes, frequency: float) -> None:
+    model = turned([1.0, 123.75]).with_value(123.75, frequency).open(module, LIMITS)
+    with pytest.raises(EngineError, match="NOT_FINITE"):
+        model.run([[1, 2]])
+
+
+@pytest.mark.parametrize("kind", Norm)
+def test_squares_that_overflow_are_refused(module: bytes, kind: Norm) -> None:
+    """Else they would make the row zero, which looks like a result."""
+    rows = [[1, 2], [3]]
+    sane, huge = (encoder(24, norm(kind, 1, 24), scale=scale) for scale in (1e15, 1e22))
+    assert_close(sane.open(module, LIMITS).run(rows), Reference(sane).run(rows))
+    with pytest.raises(EngineError, match="NOT_FINITE"):
+        huge.open(module, LIMITS).run(rows)

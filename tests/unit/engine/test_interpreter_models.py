@@ -1,16 +1,17 @@
 """Whole tiny models against numpy: batches, caches, rewinding, forking, and what a run refuses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from extbuild.bundle.engine import Build
-from extbuild.compile.program import DType, Pool
+from extbuild.compile.layouts import pack_float
+from extbuild.compile.program import DType, Op, Pool, Rows
 from extbuild.engine.codes import Code, EngineError, Mode
 from extbuild.engine.host import EngineModel, RunLimits
-from tests.unit.engine.programs import tiny_bert, tiny_llama
+from tests.unit.engine.programs import Builder, Made, tiny_bert, tiny_llama
 from tests.unit.engine.reference import Reference, assert_close
 
 LIMITS = RunLimits(max_tokens=160, max_sequences=4, max_outputs=40, streams=4, cache_tokens=300)
@@ -160,6 +161,51 @@ def test_an_infinite_result_is_refused_and_appends_nothing(module: bytes) -> Non
     with pytest.raises(EngineError, match="NOT_FINITE"):
         model.run([TEXT[:3]], streams=[0])
     assert model.cached() == 0
+
+
+MARK = 12345.75
+
+
+def one_layer(keys: Sequence[float], values: Sequence[float]) -> Made:
+    """A decoder of attention alone; ``keys`` and ``values`` are those of token 1, 2 has zeros."""
+    b = Builder()
+    q, k, v = b.slot(8), b.slot(8), b.slot(8)
+    mixed, out = b.slot(8), b.slot(8, Rows.OUTPUTS)
+    b.op(Op.EMBED, q, w=(b.matrix(4, 8),))
+    for slot, mine in ((k, keys), (v, values)):
+        table = b.rng.normal(0, 1, (4, 8)).astype(np.float32)
+        table[1], table[2] = mine, 0
+        b.op(Op.EMBED, slot, w=(b.pack(pack_float(table)),))
+    b.op(Op.ATTENTION, mixed, q, k, v, p=(1, 1, 8, 1.0, 0))
+    b.op(Op.POOL, out, mixed, p=(Pool.GATHER, 8))
+    return b.made(out, vocab=4, cache=(1, 1, 8))
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_keys_and_values_of_zeros_stay_zeros(module: bytes, int8: bool) -> None:
+    made = one_layer([0] * 8, [1] * 8)
+    model = made.open(module, RunLimits(16, 1, 16, 1, 16, cache_int8=int8))
+    reference = Reference(made, streams=1, int8=int8)
+    for row in ([2], [1, 2, 0, 3, 1], [2]):
+        assert_close(model.run([row], streams=[0]), reference.run([row], streams=[0]))
+
+
+@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize(
+    ("where", "wrong"),
+    [("keys", np.nan), ("values", np.nan), ("values", np.inf), ("values", -np.inf)],
+)
+def test_a_cache_hides_nothing_infinite(
+    module: bytes, int8: bool, where: str, wrong: float
+) -> None:
+    parts = {"keys": [0.5] * 8, "values": [0.5] * 8}
+    parts[where][5] = MARK
+    made = one_layer(**parts).with_value(MARK, wrong)
+    model = made.open(module, RunLimits(16, 1, 16, 1, 16, cache_int8=int8))
+    model.run([[0, 2]], streams=[0])
+    with pytest.raises(EngineError, match="NOT_FINITE"):
+        model.run([[3, 1, 2]], streams=[0])
+    assert model.cached() == 2
 
 
 def test_no_guard_is_broken(modules: Mapping[Build, bytes]) -> None:

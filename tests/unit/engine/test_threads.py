@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from wasmtime import Func, Linker, Module, SharedMemory, Store
+from wasmtime import Func, Linker, Module, SharedMemory, Store, Trap
 from wasmtime import _ffi as ffi
 
 from extbuild.bundle.engine import Build
 from extbuild.engine import host
+from extbuild.engine.codes import EngineError
 from extbuild.engine.host import EngineModel, RunLimits
 from tests.unit.engine.programs import tiny_bert, tiny_llama
 
@@ -36,9 +38,10 @@ class _Pool:
         self._model = model
         self._threads: list[threading.Thread] = []
         self.returned: list[int] = []
+        self.trapped: list[int] = []
         self.stacks: list[int] = []
 
-    def start(self, index: int) -> None:
+    def start(self, index: int, *, stack: bool = True) -> None:
         store = Store(host._engine())
         linker = Linker(host._engine())
         assert isinstance(self._model._memory, SharedMemory)
@@ -47,17 +50,22 @@ class _Pool:
         entry = linker.instantiate(store, self._module).exports(store)["engine_thread"]
         assert isinstance(entry, Func)
         self.stacks.append(self._model._call("engine_alloc", STACK_BYTES) + STACK_BYTES)
+        end = self.stacks[-1] if stack else 0
 
-        def body(end: int) -> None:
-            entry(store, index, end)
-            self.returned.append(index)
+        def body() -> None:
+            try:
+                entry(store, index, end)
+                self.returned.append(index)
+            except Trap:
+                self.trapped.append(index)
 
-        self._threads.append(threading.Thread(target=body, args=(self.stacks[-1],), daemon=True))
+        self._threads.append(threading.Thread(target=body, daemon=True))
         self._threads[-1].start()
 
     def worked(self) -> bool:
         """Whether any thread has used its stack for a tile: attention keeps its scores there."""
-        return any(self._model._view(end - 8192, 8000).any() for end in self.stacks)
+        views = (self._model._view(end - STACK_BYTES, STACK_BYTES - 256) for end in self.stacks)
+        return any(view.any() for view in views)
 
     def stop(self) -> None:
         self._model._call("engine_stop_threads")
@@ -131,3 +139,34 @@ def test_a_thread_that_comes_after_the_stop_returns_at_once(threaded: bytes) -> 
     late.stop()
     model._call("engine_set_threads", 4)
     assert model.run(ROWS).shape == (4, 3)
+
+
+def test_a_run_does_not_wait_for_a_thread_that_has_died(threaded: bytes) -> None:
+    """Else the worker would hang until somebody ends it."""
+    model = LLAMA.open(threaded, LIMITS)
+    others = _Pool(threaded, model)
+    others.start(1, stack=False)
+    model._call("engine_set_threads", 2)
+
+    def run_on() -> None:
+        for _ in range(5000):
+            decoded(model)
+
+    with pytest.raises(EngineError, match="unreachable"):
+        run_on()
+    assert others.trapped == [1]
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_quarter_of_a_stack_stays_free(threaded: bytes, int8: bool) -> None:
+    model = LLAMA.open(threaded, replace(LIMITS, cache_int8=int8))
+    encoder = BERT.open(threaded, RunLimits(200, 8))
+    for each, run in ((model, lambda: decoded(model)), (encoder, lambda: encoder.run(ROWS))):
+        with pool(threaded, each, 2) as others:
+            for _ in range(5000):
+                run()
+                if others.worked():
+                    break
+            [end] = others.stacks
+            assert others.worked()
+            assert not each._view(end - STACK_BYTES, STACK_BYTES // 4).any()
