@@ -34,10 +34,16 @@ def evaluate(context: Context, name: str, data: str = "", json: str = "") -> Non
     _exit(cli.guarded(lambda: cli.evaluate(ROOT, name, data=data, out=json)))
 
 
-@task(help={"json": "where the result goes"})
-def bench(context: Context, json: str = "") -> None:
-    """Measure the built extension in real browsers beside its peers."""
-    _exit(cli.guarded(lambda: cli.bench(ROOT, out=json)))
+@task(
+    help={
+        "json": "where the result goes",
+        "quick": "tiny models, once: shows that everything runs",
+        "only": "parts by name, for instance 'decoder,memory'",
+    }
+)
+def bench(context: Context, json: str = "", quick: bool = False, only: str = "") -> None:
+    """Measure engine and extension in real browsers beside their peers."""
+    _exit(cli.guarded(lambda: cli.bench(ROOT, out=json, quick=quick, only=only)))
 
 
 @task(

@@ -1,1 +1,1 @@
-"""Speed and size of what is shipped, in real browsers, against native ONNX Runtime."""
+"""The engine and the built extension, measured in real browsers beside their peers."""

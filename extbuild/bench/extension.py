@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
+from extbuild.bench.goals import EXTENSION, FIRST_VERDICT
 from extbuild.bench.rows import Sample
 from extbuild.bench.shapes import (
     BATCHES,
@@ -46,13 +47,20 @@ def suggest_call(before: str, *, min_confidence: float, max_words: int) -> Call:
     )
 
 
+def measure_cold(
+    browser: Browser, name: str, tokenizer: Tokenizer, turn: int, peer: str
+) -> list[Sample]:
+    """Time to the first verdict of a stopped extension. ``peer`` says which package it is of."""
+    calls = [score_call([text_of(tokenizer, TEXT_TOKENS, seed)]) for seed in cold_seeds(turn)]
+    cold = tuple(_cold(browser, calls))
+    return [Sample("moderation", peer, batch_shape(1), FIRST_VERDICT, cold, name)]
+
+
 def measure_moderation(
     browser: Browser, name: str, tokenizer: Tokenizer, turn: int
 ) -> list[Sample]:
-    """Time to the first verdict of a stopped extension, and per text of a running one."""
-    calls = [score_call([text_of(tokenizer, TEXT_TOKENS, seed)]) for seed in cold_seeds(turn)]
-    cold = _cold(browser, calls)
-    samples = [_sample("moderation", cold, name, batch_shape(1), "first verdict, cold start")]
+    """Time per text of a running extension."""
+    samples = []
     for size in BATCHES:
         calls = [score_call(texts) for texts in batches(tokenizer, size, turn)]
         _, *timed = converse(browser.driver, calls)
@@ -110,4 +118,4 @@ def _cold(browser: Browser, calls: Sequence[Call]) -> list[float]:
 
 
 def _sample(subject: str, values: Sequence[float], name: str, shape: str, metric: str) -> Sample:
-    return Sample(subject, "extension", shape, metric, tuple(values), name)
+    return Sample(subject, EXTENSION, shape, metric, tuple(values), name)

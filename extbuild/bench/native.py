@@ -1,4 +1,6 @@
-"""The peer: native ONNX Runtime in Python on the same packed bytes, one thread, the same algorithm.
+"""The extension's peer: native ONNX Runtime in Python, one thread, the same algorithm.
+
+It runs the models of the package that was built without the engine: the same quantised weights.
 
 It runs as fast as it can, with the kernels that it takes by itself on this processor; the
 evaluation asks for slower, exact ones. Tokenising is timed on both sides. What the extension has
@@ -46,7 +48,7 @@ def measure_moderation(
     """Time per text in batches of each size, cut up as the extension does."""
     settings = settings_from_runtime(runtime)
     tokenizer = tokenizer_of(compiled)
-    session = EncoderSession(compiled, settings.pad_id, exact=False)
+    session = EncoderSession(compiled, settings, exact=False)
 
     def score(texts: Sequence[str]) -> None:
         ids = [tokenizer.encode(text).ids for text in texts]
@@ -67,6 +69,11 @@ class Counting:
 
     inner: DecoderSession
     steps: int = 0
+
+    @property
+    def capacity(self) -> int:
+        """As the decoder inside."""
+        return self.inner.capacity
 
     def rewind(self, ids: Sequence[int]) -> int:
         """As the decoder inside."""

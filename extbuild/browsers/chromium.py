@@ -79,6 +79,10 @@ class Chromium(Browser):
             "the extension's offscreen document did not end in 10 s",
         )
 
+    def crash_gpu(self) -> None:
+        """End the process that drives the GPU, as a broken driver does; another is started."""
+        self._chrome.execute_cdp_cmd("Browser.crashGpuProcess", {})
+
     def update(self) -> None:
         """Reload the extension, which orphans the scripts in open pages, as an update does.
 
@@ -102,7 +106,7 @@ class Chromium(Browser):
 
 
 def start_chromium(
-    programs: Programs, packages: Sequence[Path], *, record_requests: bool
+    programs: Programs, packages: Sequence[Path], *, record_requests: bool, software_gpu: bool
 ) -> Chromium:
     """Start Chromium with ``packages``, each unpacked afresh from its archive."""
     with ExitStack() as stack:
@@ -115,8 +119,12 @@ def start_chromium(
         options = ChromeOptions()
         options.binary_location = str(programs.browser)
         listed = ",".join(map(str, directories))
-        for argument in ("--headless=new", *QUIET, *WINDOW, f"--load-extension={listed}"):
+        for argument in ("--headless=new", *QUIET, *WINDOW):
             options.add_argument(argument)
+        if listed:
+            options.add_argument(f"--load-extension={listed}")
+        if software_gpu:  # Chromium brings its own, and hides it from WebGPU
+            options.add_argument("--enable-unsafe-webgpu")
         if os.geteuid() == 0:  # Chromium refuses to sandbox as root
             options.add_argument("--no-sandbox")
         if net_log:

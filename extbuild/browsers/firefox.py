@@ -38,6 +38,13 @@ QUIET: dict[str, str | int | bool] = {
     "toolkit.telemetry.enabled": False,
 }
 
+# With these Firefox takes a Vulkan driver that computes on the CPU, as Mesa's lavapipe, for a GPU.
+SOFTWARE_GPU = (
+    "dom.webgpu.enabled",
+    "dom.webgpu.workers.enabled",
+    "gfx.webgpu.ignore-blocklist",
+)
+
 # http-on-opening-request is told of every HTTP channel of every process before it is opened, with
 # the principal that triggered it; an extension's is its moz-extension origin.
 RECORD = """
@@ -69,7 +76,7 @@ class Firefox(Browser):
     def __init__(
         self,
         driver: FirefoxDriver,
-        package: Path,
+        packages: Sequence[Path],
         ids: Sequence[str],
         origins: Sequence[str],
         resources: ExitStack,
@@ -77,7 +84,7 @@ class Firefox(Browser):
     ) -> None:
         super().__init__(driver, origins, resources, requests)
         self._firefox = driver
-        self._package = package
+        self._packages = packages
         self._ids = ids
 
     def stop_background(self) -> None:
@@ -89,7 +96,7 @@ class Firefox(Browser):
 
     def update(self) -> None:
         """Install the same archive once more."""
-        self._firefox.install_addon(str(self._package), temporary=True)
+        self._firefox.install_addon(str(self._packages[0]), temporary=True)
 
     def prefer_colours(self, scheme: ColourScheme) -> None:
         """Override the content colour scheme, for every tab of this browser."""
@@ -108,7 +115,7 @@ class Firefox(Browser):
 
 
 def start_firefox(
-    programs: Programs, packages: Sequence[Path], *, record_requests: bool
+    programs: Programs, packages: Sequence[Path], *, record_requests: bool, software_gpu: bool
 ) -> Firefox:
     """Start Firefox and install ``packages`` as temporary add-ons."""
     ids = [gecko_id(package) for package in packages]
@@ -121,6 +128,8 @@ def start_firefox(
         options.binary_location = str(programs.browser)
         for argument in ("-headless", "--width=1100", "--height=800"):
             options.add_argument(argument)
+        for name in SOFTWARE_GPU if software_gpu else ():
+            options.set_preference(name, True)
         pinned = {"extensions.webextensions.uuids": json.dumps(uuids)}
         for name, value in {**QUIET, **pinned}.items():
             options.set_preference(name, value)
@@ -139,7 +148,7 @@ def start_firefox(
         for package in packages:
             driver.install_addon(str(package), temporary=True)
         origins = [f"moz-extension://{uuids[identifier]}" for identifier in ids]
-        return Firefox(driver, packages[0], ids, origins, stack.pop_all(), requests)
+        return Firefox(driver, packages, ids, origins, stack.pop_all(), requests)
 
 
 def _recorded(driver: FirefoxDriver) -> list[Request]:

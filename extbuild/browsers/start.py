@@ -16,10 +16,19 @@ def start(
     packages: Sequence[Path],
     *,
     record_requests: bool = False,
+    software_gpu: bool = False,
 ) -> Browser:
-    """A new browser with a fresh profile and ``packages`` (archives or directories) loaded."""
+    """A new browser with a fresh profile and ``packages`` (archives or directories) loaded.
+
+    With `software_gpu` WebGPU works on a machine without a GPU, slowly; else it has no adapter
+    there. Without packages it is a plain browser, whose ``origin`` means nothing.
+    """
     match target:
         case "chrome":
-            return start_chromium(programs, packages, record_requests=record_requests)
+            return start_chromium(
+                programs, packages, record_requests=record_requests, software_gpu=software_gpu
+            )
         case "firefox":
-            return start_firefox(programs, packages, record_requests=record_requests)
+            return start_firefox(
+                programs, packages, record_requests=record_requests, software_gpu=software_gpu
+            )

@@ -1,4 +1,4 @@
-from extbuild.bench.rows import Ratio, Row, Sample, as_json, ratios_of, rows_of
+from extbuild.bench.rows import Missing, Ratio, Row, Sample, as_json, ratios_of, rows_of
 
 NATIVE, CHROME, ALONE = rows_of(
     [
@@ -26,7 +26,7 @@ def test_a_goal_is_the_most_that_passes() -> None:
 
 def test_the_document_has_every_promised_key() -> None:
     size = Row("package", "extension", "zip", "size", "bytes", 7.0, 1, None, "chrome")
-    document = as_json([size], [Ratio("a", 2.0, None)])
+    document = as_json([size], [Ratio("a", 2.0, None)], [Missing("a", "b", None, "c")])
     assert document == {
         "rows": [
             {
@@ -41,5 +41,6 @@ def test_the_document_has_every_promised_key() -> None:
                 "browser": "chrome",
             }
         ],
-        "ratios": [{"name": "a", "value": 2.0, "goal": None, "pass": None}],
+        "ratios": [{"name": "a", "value": 2.0, "goal": None, "pass": None, "better": "lower"}],
+        "missing": [{"subject": "a", "peer": "b", "browser": None, "reason": "c"}],
     }
