@@ -26,6 +26,9 @@ def require_budget(model: PreparedModel) -> None:
         help_text = "add the pass block_4bit, "
     else:
         help_text = "skip fewer weights, " if any(_skips(recipe.passes)) else ""
+    compiled = model.compiled
+    if compiled.engine is not None and compiled.ort is not None:
+        help_text += 'pack it once with runtime.webgpu = "never", '
     raise QualityError(
         f"{model.entry.place}: budget.max_packed_bytes",
         f"the packed model must fit in {limit} bytes ({human_bytes(limit)})",

@@ -60,8 +60,8 @@ _LIBRARIES = (
     "onnxruntime",
     "safetensors",
     "tokenizers",
-    "wasmtime",
 )
+_EVALUATE_LIBRARIES = (*_LIBRARIES, "wasmtime")
 
 
 class _Made(BaseModel):
@@ -177,7 +177,7 @@ def quality(prepared: PreparedModel, cache: Cache, stages: Stages) -> Mapping[st
             "engine": None if engine is None else sha256_bytes(engine.module),
         },
         packages=_EVALUATE_CODE,
-        libraries=_LIBRARIES,
+        libraries=_EVALUATE_LIBRARIES,
     )
     found = cache.get(key, make)
     if found.cached:
@@ -306,7 +306,7 @@ def _proof(
             "engine": {variant: sha256_bytes(files.module) for variant, files in variants.items()},
         },
         packages=_EVALUATE_CODE,
-        libraries=_LIBRARIES,
+        libraries=_EVALUATE_LIBRARIES,
     )
     found = cache.get(key, make)
     if found.cached:

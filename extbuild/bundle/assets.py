@@ -13,7 +13,9 @@ ORT_PACKAGE = "onnxruntime-web"
 NOTICES_FILE = "THIRD_PARTY_NOTICES.txt"
 
 # The flavour for CPUs alone has 14.2 MB, the one that also holds a WebGPU backend 26.8 MB. The
-# worker's backends ask for the entries "wasm" and "webgpu", which load exactly these files.
+# worker's backends ask for the entries "wasm" and "webgpu", which load exactly these files. Of the
+# three that have WebGPU, "jspi" (16.8 MB) needs JavaScript Promise Integration, which browsers from
+# chrome_min_version and firefox_min_version on need not have, and "jsep" refuses 8-bit products.
 _ORT_FILES: Mapping[OrtFlavour, tuple[str, ...]] = {
     "wasm": ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
     "webgpu": ("ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"),

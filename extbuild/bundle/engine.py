@@ -39,6 +39,7 @@ _COMPILE = (
     "-nostdlib",
     "-Wall",
     "-Wextra",
+    "-Werror",
     "-msimd128",
     # There is no libc: clang's copies and fills have to be instructions.
     "-mbulk-memory",
@@ -132,15 +133,20 @@ def _compile(folder: Path, units: Sequence[str], build: Build, out: Path, runner
     """Compile `units`, C files in `folder`, and link them to `out`."""
     zig = [sys.executable, "-m", "ziglang"]
     with tempfile.TemporaryDirectory(prefix=".zig-", dir=out.parent.parent) as scratch:
-        env = {
-            "ZIG_GLOBAL_CACHE_DIR": f"{scratch}/global",
-            "ZIG_LOCAL_CACHE_DIR": f"{scratch}/local",
-        }
+
+        def call(name: str, *words: str) -> Finished:
+            # Side by side in one cache, calls of zig were seen to lose each other's files.
+            caches = {
+                f"ZIG_{kind.upper()}_CACHE_DIR": f"{scratch}/{name}/{kind}"
+                for kind in ("global", "local")
+            }
+            return runner([*zig, *words], cwd=folder, env=caches)
+
         objects = [f"{scratch}/{Path(unit).stem}.o" for unit in units]
 
         def compile_unit(unit: str, made: str) -> Finished:
             flags = [*_COMPILE, *_COMPILE_FOR[build], "-c", unit, "-o", made]
-            return runner([*zig, "cc", *flags], cwd=folder, env=env)
+            return call(Path(unit).stem, "cc", *flags)
 
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             every = list(pool.map(compile_unit, units, objects))
@@ -154,5 +160,5 @@ def _compile(folder: Path, units: Sequence[str], build: Build, out: Path, runner
                 )
             check(done, place=f"{folder.parent.name}/{FOLDER}/{unit}", wrong="zig cc failed")
         flags = [*_LINK, *_LINK_FOR.get(build, ()), *objects, "-o", str(out)]
-        done = runner([*zig, "wasm-ld", *flags], cwd=folder, env=env)
+        done = call("link", "wasm-ld", *flags)
         check(done, place=f"{folder.parent.name}/{FOLDER} ({build})", wrong="wasm-ld failed")

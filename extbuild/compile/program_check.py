@@ -171,14 +171,15 @@ def part_bytes(weight: Weight) -> tuple[int, int, int]:
 
 def _check_weight(weight: Weight, blob_bytes: int, at: int) -> None:
     if weight.dtype == DType.VECTOR:
-        shape = weight.rows == 1 and 1 <= weight.cols <= MAX_WIDTH
+        most_rows, most_cols = 1, MAX_WIDTH
         known = weight.block == 0 and weight.flags == 0
     else:
-        shape = 1 <= weight.rows <= MAX_WIDTH and 1 <= weight.cols <= MAX_MATRIX_COLS
+        most_rows, most_cols = MAX_WIDTH, MAX_MATRIX_COLS
         known = not weight.flags & ~_MATRIX_FLAGS[weight.dtype]
         blocked = weight.dtype in (DType.I8_BLOCK, DType.I4_BLOCK)
         known &= weight.block in _BLOCKS if blocked else weight.block == 0
-    require(shape, at + 1, "rows and columns", f"{weight.rows} x {weight.cols}")
+    require(1 <= weight.rows <= most_rows, at + 1, f"1 to {most_rows} rows", weight.rows)
+    require(1 <= weight.cols <= most_cols, at + 2, f"1 to {most_cols} columns", weight.cols)
     require(known, at + 3, "block and flags of its dtype", f"{weight.block}, {weight.flags:#x}")
     found = (
         (weight.data_offset, weight.data_bytes),

@@ -7,15 +7,16 @@ replace the text. The reference is native onnxruntime with exact kernels, on the
 
 A backend passes if every logit is within ``tolerance * spread`` of the reference, where ``spread``
 is the largest reference logit minus the smallest, and if every decision is the same. A decision
-that the tolerance could turn (nearer than twice that) is null and not compared; inputs are chosen
-so that there are none, where the model gives any clear ones.
+that the tolerance could turn is null and not compared: a logit nearer than that to its threshold,
+two likeliest ids nearer than twice that. Inputs are chosen so that there are few, where the model
+gives any clear ones.
 """
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +24,24 @@ from numpy.typing import NDArray
 from extbuild.evaluate.session import RunsRows, RunsText, shared
 
 Float32 = NDArray[np.float32]
+Kind = Literal["encoder", "decoder"]
 FORMAT = 1
 
-# Largest |difference| / spread by how weights are stored. In brackets the largest that was measured
-# on the two models of this repository and all variants of the engine, against native onnxruntime.
+# Largest |difference| / spread by how weights are stored. In brackets the largest that was
+# measured between the engine and native onnxruntime on this repository's models; what is wrong is
+# wrong by the spread itself.
 FLOAT_TOLERANCE = 1e-4
 """Sums in another order (3e-7), and room for the approximate functions of GPUs."""
-INT8_TOLERANCE = 2e-2
+INT8_DECODER_TOLERANCE = 2e-2
 """Activations are rounded to 8 bits, and a sum in another order tips values that lie between two
-steps: 9e-3 over golden inputs, 1.5e-2 over every logit of 20 texts. So much is the rounding's own:
-native onnxruntime differs by 1.1e-2 from itself when it reads a text token by token, and the
-engine's variants by 1.5e-2 from each other. What is wrong is wrong by the spread itself."""
-BLOCK_TOLERANCE = 2e-2
-"""The reference multiplies them with float32 activations, the engine with 8-bit ones (5e-3)."""
+steps (4e-3). So much is the rounding's own: native onnxruntime differs by 1.1e-2 from itself when
+it reads a text token by token."""
+INT8_ENCODER_TOLERANCE = 5e-2
+"""The same (1.5e-2), but logits that are few and near each other show more of it: deep models of
+random weights 4.7e-2, the embeddings of 40 texts by all-MiniLM-L6-v2 3.5e-2."""
+BLOCK_TOLERANCE = 5e-2
+"""The reference multiplies them with float32 activations, the engine with 8-bit ones (5e-3), and
+every layer adds to that: all-MiniLM-L6-v2's embeddings differ by 2.7e-2 with blocks of 128."""
 _BLOCK_OPERATORS = ("com.microsoft::MatMulNBits", "com.microsoft::GatherBlockQuantized")
 _INT8_OPERATORS = ("com.microsoft::MatMulIntegerToFloat",)
 
@@ -121,12 +127,12 @@ class Thresholds(Protocol):
         ...
 
 
-def tolerance_for(operators: Mapping[str, int]) -> float:
+def tolerance_for(operators: Mapping[str, int], kind: Kind) -> float:
     """By the coarsest kind of weights that a graph has; see the constants."""
     if any(name in operators for name in _BLOCK_OPERATORS):
         return BLOCK_TOLERANCE
     if any(name in operators for name in _INT8_OPERATORS):
-        return INT8_TOLERANCE
+        return INT8_ENCODER_TOLERANCE if kind == "encoder" else INT8_DECODER_TOLERANCE
     return FLOAT_TOLERANCE
 
 
@@ -142,7 +148,10 @@ def _logit(probability: float) -> float:
 
 
 def golden_text(golden: Golden) -> bytes:
-    """The file. Logits are rounded to about a hundredth of the difference that is tolerated."""
+    """The file. Logits are rounded to about a hundredth of the difference that is tolerated.
+
+    Last digits, in which kinds of processors differ, seldom show then; they still may.
+    """
     digits = max(2 - math.floor(math.log10(golden.tolerance * golden.spread)), 0)
 
     def numbers(logits: Float32) -> list[float]:
@@ -152,7 +161,7 @@ def golden_text(golden: Golden) -> bytes:
         "format": FORMAT,
         "kind": "encoder" if isinstance(golden, EncoderGolden) else "decoder",
         "tolerance": golden.tolerance,
-        "spread": round(golden.spread, 6),
+        "spread": golden.spread,
     }
     if isinstance(golden, EncoderGolden):
         value["batches"] = [

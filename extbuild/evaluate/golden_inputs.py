@@ -42,6 +42,8 @@ RAGGED_ROWS = 6
 """Most of the batch in which short and long rows are run together."""
 PROMPT_TOKENS = 72
 """Longer than one piece of a prompt, so that a prompt read in two pieces is compared, too."""
+REACH_TOKENS = 8
+"""How far from where a step is wanted a clear one is looked for: steps must not become one."""
 LOGITS_OF_STEP = 16
 
 
@@ -56,7 +58,6 @@ def make_golden(reference: CompiledModel, settings: Settings, fixtures: Path) ->
     tokenizer = Tokenizer.from_str(reference.tokenizer_json.decode("utf-8"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tolerance = tolerance_for(reference.operators)
 
     def encode(text: str) -> list[int]:
         ids: list[int] = tokenizer.encode(well_formed(text)).ids
@@ -65,9 +66,11 @@ def make_golden(reference: CompiledModel, settings: Settings, fixtures: Path) ->
     if isinstance(settings, ModerationSettings):
         parts = _parts(fixtures, settings, encode)
         encoder = OrtEncoder(reference.ort, settings.pad_id)
+        tolerance = tolerance_for(reference.operators, "encoder")
         return _encoder_golden(reference.name, settings, parts, encoder, tolerance)
     texts = _texts(fixtures, settings, encode)
     decoder = OrtDecoder(reference.ort, settings)
+    tolerance = tolerance_for(reference.operators, "decoder")
     return _decoder_golden(reference.name, texts, decoder, tolerance)
 
 
@@ -97,7 +100,7 @@ def _encoder_golden(
     thresholds = threshold_logits(settings)
     # At least as much as the spread of those that are chosen, so that what is clear stays clear.
     margins = np.abs(alone - thresholds).min(axis=1)
-    clear = [at for at, margin in enumerate(margins) if margin >= 2 * tolerance * _spread(alone)]
+    clear = [at for at, margin in enumerate(margins) if margin >= tolerance * _spread(alone)]
     usable = clear or [int(margins.argmax())]
     flagged = [bool((logits >= thresholds).any()) for logits in alone]
     room = max(settings.batch_tokens, settings.max_tokens)
@@ -105,7 +108,7 @@ def _encoder_golden(
     rows = [[parts[at] for at in batch] for batch in batches]
     logits = [encoder.logits(batch) for batch in rows]
     spread = _spread(np.concatenate(logits))
-    near = 2 * tolerance * spread
+    near = tolerance * spread
     return EncoderGolden(
         tolerance,
         spread,
@@ -180,12 +183,15 @@ class _Prefixes:
         self._margins = best[:, 1] - best[:, 0]
         self._near = near
 
-    def at(self, wanted: int) -> int:
-        """The clear length nearest to ``wanted``, or the clearest of all."""
+    def at(self, wanted: int, *, beyond: int = 0) -> int:
+        """The clear length nearest to ``wanted``, which itself is taken if none is near.
+
+        It is more than ``beyond``, where the text goes so far.
+        """
+        wanted = min(max(wanted, beyond + 1), self.length)
         lengths = 1 + np.flatnonzero(self._margins >= self._near)
-        if len(lengths) == 0:
-            return 1 + int(self._margins.argmax())
-        return int(lengths[np.abs(lengths - min(max(wanted, 1), self.length)).argmin()])
+        lengths = lengths[(np.abs(lengths - wanted) <= REACH_TOKENS) & (lengths > beyond)]
+        return int(lengths[np.abs(lengths - wanted).argmin()]) if len(lengths) else wanted
 
 
 def _walk(
@@ -193,14 +199,15 @@ def _walk(
 ) -> list[list[int]]:
     """Texts that follow each other as in a field: typed on, deleted from, replaced, begun anew."""
     long = min(PROMPT_TOKENS, max(ends.length - 6, 1))
-    lengths = [ends.at(wanted) for wanted in (long, long + 1, long + 2, long + 6, long // 2)]
-    steps = [list(one[:length]) for length in lengths]
+    lengths = [ends.at(long)]
+    for typed in (1, 1, 4):
+        lengths.append(ends.at(lengths[-1] + typed, beyond=lengths[-1]))
+    steps = [list(one[:length]) for length in (*lengths, ends.at(long // 2))]
     # A tail of the other text in place of this one's: what the cache kept must not show through.
     kept = ends.at(long // 4)
     steps.append([*one[:kept], *other[1 : 1 + max(other_ends.length // 8, 1)]])
-    short = min(12, max(other_ends.length - 2, 1))
-    steps += [list(other[: other_ends.at(wanted)]) for wanted in (short, short + 1)]
-    return steps
+    short = other_ends.at(min(12, max(other_ends.length - 2, 1)))
+    return [*steps, *(list(other[:end]) for end in (short, other_ends.at(short + 1, beyond=short)))]
 
 
 def _step(ids: Sequence[int], logits: Float32, near: float) -> Step:
@@ -208,11 +215,14 @@ def _step(ids: Sequence[int], logits: Float32, near: float) -> Step:
     order = np.argsort(-logits, kind="stable")
     at = [int(index) for index in order[: LOGITS_OF_STEP // 2]]
     others = evenly(len(logits), LOGITS_OF_STEP // 2)
-    at += [index for index in others if index not in at]
+    at = sorted({*at, *others})
     clear = len(order) < 2 or logits[order[0]] - logits[order[1]] >= near
-    return Step(ids, at[0] if clear else None, at, logits[at])
+    return Step(ids, int(order[0]) if clear else None, at, logits[at])
 
 
 def _spread(logits: Float32) -> float:
-    """Largest minus smallest; of a model that always says the same, a number to divide by."""
-    return max(float(logits.max() - logits.min()), 1e-6)
+    """Largest minus smallest, in three digits, which processors agree on.
+
+    Of a model that always says the same, a number to divide by.
+    """
+    return max(float(f"{logits.max() - logits.min():.3g}"), 1e-6)

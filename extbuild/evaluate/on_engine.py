@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from extbuild.artifacts import EngineFiles
 from extbuild.engine.codes import Code, EngineError
 from extbuild.engine.host import EngineModel, RunLimits
-from extbuild.evaluate.settings import CompletionSettings, ModerationSettings
+from extbuild.evaluate.settings import MARGIN_TOKENS, CompletionSettings, ModerationSettings
 
 Float32 = NDArray[np.float32]
 RUN_TOKENS = 64
 """Most tokens that a decoder reads in one run; longer texts are read in pieces."""
-MARGIN_TOKENS = 132
-"""A word that is healed comes on top of the prompt: at most 33 characters of 4 bytes each."""
 
 
 class EngineEncoder:
@@ -73,6 +71,12 @@ class EngineDecoder:
         )
         self._model = EngineModel(files.module, files.program, files.weights, limits)
         self._vocab_size = settings.vocab_size
+        self._room = room
+
+    @property
+    def capacity(self) -> int:
+        """Most tokens of the growing text."""
+        return self._room
 
     @property
     def arena_bytes(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extbuild.artifacts import OrtFiles
-from extbuild.evaluate.settings import CompletionSettings
+from extbuild.evaluate.settings import MARGIN_TOKENS, CompletionSettings
 from extbuild.ort import Session
 
 Float32 = NDArray[np.float32]
@@ -51,6 +51,12 @@ class OrtDecoder:
             for kind in ("key", "value")
         ]
         self._cache = self._empty()
+        self._capacity = settings.context_tokens + MARGIN_TOKENS
+
+    @property
+    def capacity(self) -> int:
+        """Most tokens of the growing text: as many as the extension lets it have."""
+        return self._capacity
 
     def truncate(self, keep: int) -> None:
         """Forget all but the first ``keep`` tokens."""

@@ -50,6 +50,11 @@ class RunsRows(Protocol):
 class RunsText(Protocol):
     """A text with its key/value cache, on some backend."""
 
+    @property
+    def capacity(self) -> int:
+        """Most tokens of the growing text."""
+        ...
+
     def truncate(self, keep: int) -> None:
         """Forget all but the first ``keep`` tokens."""
         ...
@@ -114,6 +119,11 @@ class DecoderSession:
             raise ContractError(f"{compiled.name} has files for no backend")
         self._name = compiled.name
         self._ids: list[int] = []
+
+    @property
+    def capacity(self) -> int:
+        """Most tokens of the growing text, as in the extension."""
+        return self._inner.capacity
 
     def rewind(self, ids: Sequence[int]) -> int:
         """Shorten the cache to what it shares with the start of ``ids``, at least one id short.

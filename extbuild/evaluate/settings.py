@@ -39,6 +39,9 @@ class CompletionSettings:
 
 Settings = ModerationSettings | CompletionSettings
 
+MARGIN_TOKENS = 132
+"""A word that is healed comes on top of the prompt: at most 33 characters of 4 bytes each."""
+
 
 def moderation_settings(
     config: Mapping[str, object], tokenizer_json: bytes, policy: ModerationPolicy

@@ -31,6 +31,11 @@ _TRIMMED = "".join(WHITE_SPACE - {"\x85"}) + "\ufeff"
 class Decoder(Protocol):
     """A text that grows; :class:`~extbuild.evaluate.session.DecoderSession` is one."""
 
+    @property
+    def capacity(self) -> int:
+        """Most tokens of the text."""
+        ...
+
     def rewind(self, ids: Sequence[int]) -> int:
         """Go back to what the text shares with ``ids``, at least one id short; its length."""
         ...
@@ -95,7 +100,9 @@ def suggest(before: str, after: str, limits: Limits, parts: Parts) -> Suggestion
     head, tail = split_for_healing(well_formed(before))
     if all(character in WHITE_SPACE for character in head + tail):
         return _silent("no-context")
-    draft = _extend(_prefill(_prompt(head, limits, parts), parts), tail, limits, parts)
+    prompt = _prompt(head, limits, parts)
+    room = parts.decoder.capacity - len(prompt)
+    draft = _extend(_prefill(prompt, parts), tail, room, limits, parts)
     return _silent("nothing") if draft is None else _shown(draft, well_formed(after))
 
 
@@ -153,7 +160,7 @@ def _prompt(head: str, limits: Limits, parts: Parts) -> list[int]:
     such a place it just fits.
     """
     ids = [parts.bos_id, *parts.encode(head)]
-    room = limits.context_tokens - limits.max_new_tokens
+    room = min(limits.context_tokens, parts.decoder.capacity) - limits.max_new_tokens
     if len(ids) <= room:
         return ids
     earliest = len(ids) - room
@@ -173,8 +180,11 @@ def _prefill(ids: Sequence[int], parts: Parts) -> Float32:
             return logits
 
 
-def _extend(logits: Float32, tail: str, limits: Limits, parts: Parts) -> Draft | None:
-    """Token after token until the text ends or is no longer sure; ``None``: nothing was said."""
+def _extend(logits: Float32, tail: str, room: int, limits: Limits, parts: Parts) -> Draft | None:
+    """Token after token until the text ends, is no longer sure, or has ``room`` tokens.
+
+    A long healed word may take that many. ``None``: nothing was said.
+    """
     need = tail.encode("utf-8")
     draft = Draft()
     new_tokens = 0
@@ -200,6 +210,9 @@ def _extend(logits: Float32, tail: str, limits: Limits, parts: Parts) -> Draft |
             new_tokens += 1
             if draft.confidence < limits.min_confidence or new_tokens == limits.max_new_tokens:
                 return draft
+        if room == 0:
+            return draft
+        room -= 1
         logits = parts.decoder.append([choice.id])
 
 

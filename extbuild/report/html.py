@@ -15,7 +15,7 @@ _BROWSERS = {"chrome": "Chrome", "firefox": "Firefox"}
 _PARTS = {
     "moderation": ("moderation model", "a"),
     "completion": ("completion model", "b"),
-    "engine": ("engine", "c"),
+    "engine": ("engine", "f"),
     "onnxruntime-web": ("ONNX Runtime Web", "c"),
     "scripts": ("scripts", "d"),
     "pages": ("pages, icons, licences", "e"),

@@ -46,7 +46,7 @@ def _suggestion(before: str, words: int = 3) -> Call:
     return Call("completion.suggest", {"field": "f", "before": before, "after": "", **policy})
 
 
-CALLS = (SCORES, *(_suggestion(prompt) for prompt in PROMPTS[:3]))
+CALLS = (SCORES, *(_suggestion(prompt) for prompt in PROMPTS[:2]))
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ def _ask(desk: Desk) -> Said:
         cast("Mapping[str, list[list[float]]]", scores)["scores"],
         cast("list[Mapping[str, object]]", suggestions),
     )
+
+
+def _text(suggestion: object) -> str:
+    return cast("Mapping[str, str]", suggestion)["text"]
 
 
 def _running(desk: Desk) -> list[str]:
@@ -165,8 +169,8 @@ def test_a_gpu_that_is_lost_in_the_middle_of_a_suggestion_costs_nobody_the_answe
         said = until(driver, "an answer all the same", answered)
     assert said is not None
     assert "error" not in said, said
-    (expected,) = desk.ask([_suggestion(LONG_PROMPT + " ", 32)])
-    assert said["res"] == expected.res
+    (by_engine,) = desk.ask([_suggestion(LONG_PROMPT + " ", 32)])
+    assert _text(said["res"]) == _text(by_engine.res)
     _assert_same(_ask(desk), this.by_engine)
     assert all(backend.startswith("engine") for backend in _running(desk))
     assert _demoted(desk) == [(BACKEND, "lost")] * 2

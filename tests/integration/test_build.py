@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import onnx_ir as ir
 import pytest
 
 from extbuild import cli
@@ -12,6 +13,7 @@ from extbuild.config.load import load_project
 from extbuild.config.runtime import Runtime
 from extbuild.files import list_files, sha256_file
 from extbuild.shard.verify import verify_package
+from extbuild.source.load import load_source
 
 SEVEN_KEYS = {"params", "source_bytes", "packed_bytes", "shards", "passes", "quality"}
 
@@ -145,6 +147,31 @@ def test_a_model_for_gpus_brings_its_graph_and_the_runtime_for_it(project: Path)
     assert {"models/moderation/program.bin", "models/moderation/graph.onnx"} <= files
     assert "models/completion/graph.onnx" not in files
     assert [file for file in files if file.startswith("ort/")]
+
+
+def test_a_model_that_does_not_lower_ships_beside_one_that_does(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = project / "models/moderation/source"
+    graph = load_source(source, "moderation", "moderation").graph
+    next(node for node in graph.graph if node.op_type == "Tanh").op_type = "Softsign"
+    (source / "model.safetensors").unlink()
+    ir.save(graph, source / "model.onnx")
+    assert cli.guarded(lambda: cli.build(project, as_json=False)) == 0
+    why = "Softsign classifier/Tanh: is an operator that the lowering does not know"
+    assert f"warning: moderation runs on ONNX Runtime Web: {why}" in capsys.readouterr().err
+    model = _report(project)["models"]["moderation"]
+    assert (model["backend"], model["not_lowered"], model["program"]) == (
+        "onnxruntime-web",
+        why,
+        None,
+    )
+    for browser in ("chrome", "firefox"):
+        files = list_files(project / "dist" / browser / "unpacked")
+        assert {"models/moderation/graph.onnx", "models/completion/program.bin"} <= {*files}
+        assert {"ort/ort-wasm-simd-threaded.wasm", "engine/simd.wasm"} <= {*files}
+        assert "models/moderation/program.bin" not in files
+    assert cli.guarded(lambda: cli.verify(project)) == 0
 
 
 def test_the_engine_can_be_switched_off(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,5 +46,5 @@ const spawnThread: SpawnThread = (job) => {
 /** All variants of the package, also where this machine has one processor. */
 export function engineOf(variants: EngineVariants | null, root: string): readonly Backend[] {
   const files = folder(root);
-  return engineBackends(variants, { read: (entry) => readFile(entry, files), spawnThread, cores: 2 });
+  return engineBackends(variants, { read: (entry) => readFile(entry, files), spawnThread, threads: 2 });
 }

@@ -16,7 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"files"},
     "progress": set(),
     "ort": {"errors", "artifacts"},
-    "engine": set(),
+    "engine": {"compile"},
     "source": BASE,
     "compress": BASE | {"ort"},
     "compile": BASE | {"ort"},

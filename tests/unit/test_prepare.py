@@ -11,11 +11,13 @@ import pytest
 
 from extbuild import prepare as prepare_module
 from extbuild.artifacts import CompiledModel, EngineFiles, Variant
+from extbuild.budget import require_budget
 from extbuild.bundle.engine import shipped_engine
 from extbuild.cache import Cache, cache_key
 from extbuild.config.load import ModelEntry
-from extbuild.config.recipe import Budget, ModerationPolicy, Recipe, RuntimePolicy
-from extbuild.errors import CompileError
+from extbuild.config.recipe import Block4Bit, Budget, ModerationPolicy, Recipe, RuntimePolicy
+from extbuild.config.runtime import WebGpu
+from extbuild.errors import CompileError, QualityError
 from extbuild.evaluate.prove import Proof, prove
 from extbuild.evaluate.settings import Settings
 from extbuild.prepare import SWITCHED_OFF, Modules, prepare, quality
@@ -110,6 +112,26 @@ def test_a_model_that_may_use_a_gpu_is_packed_for_both(
     assert model.compiled.backend == "engine"
     assert model.compiled.ort == model.reference.ort
     assert {"program", "graph"} <= set(model.parts)
+    small = recipe.model_copy(update={"budget": Budget(max_packed_bytes=model.packed_bytes - 1)})
+    with pytest.raises(QualityError, match=r"or raise the budget") as caught:
+        require_budget(replace(model, entry=replace(entry, recipe=small)))
+    assert 'pack it once with runtime.webgpu = "never"' in str(caught.value)
+
+
+def test_a_model_of_4_bits_that_may_use_a_gpu_has_a_graph_for_float16_too(
+    entry: ModelEntry, modules: Modules, stages: Stages, tmp_path: Path
+) -> None:
+    """Made, found in the cache, and gone with the wish for a GPU, of which the cache must know."""
+    cache = Cache(tmp_path / "cache")
+    blocks = entry.recipe.model_copy(update={"passes": (Block4Bit(name="block_4bit"),)})
+    cases: tuple[tuple[WebGpu, bool], ...] = (("always", True), ("always", True), ("never", False))
+    for webgpu, expected in cases:
+        recipe = blocks.model_copy(update={"runtime": RuntimePolicy(webgpu=webgpu)})
+        prepared = prepare(replace(entry, recipe=recipe), modules, cache, stages)
+        ort = prepared.reference.ort
+        assert ort is not None
+        assert (ort.graph_f16 is not None) == expected
+        assert (prepared.compiled.ort is not None) == expected
 
 
 def test_without_the_engine_a_model_says_so(

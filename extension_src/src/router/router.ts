@@ -57,12 +57,12 @@ export class Router {
       onAnswer: (id, res) => {
         const call = this.#finish(id);
         const flow = this.#admission.flow();
-        call?.client.port.post({ kind: "answer", id: call.clientId, res, flow });
+        if (call !== undefined) tell(call.client, { kind: "answer", id: call.clientId, res, flow });
         this.#tellStatusSoon();
       },
       onError: (id, error) => {
         const call = this.#finish(id);
-        call?.client.port.post({ kind: "error", id: call.clientId, error });
+        if (call !== undefined) tell(call.client, { kind: "error", id: call.clientId, error });
       },
       onChange: () => this.#tellStatus(),
     });
@@ -100,7 +100,7 @@ export class Router {
     if (message.name === "engine.watch") {
       client.watches = true;
       const flow = this.#admission.flow();
-      client.port.post({ kind: "answer", id: message.id, res: this.#pool.status, flow });
+      tell(client, { kind: "answer", id: message.id, res: this.#pool.status, flow });
       return;
     }
     const wrong = this.#admission.admit(client.number, message);
@@ -109,7 +109,7 @@ export class Router {
   }
 
   #refuse(client: Client, id: number, code: ErrorCode, message: string): void {
-    client.port.post({ kind: "error", id, error: { code, message } });
+    tell(client, { kind: "error", id, error: { code, message } });
   }
 
   #start(client: Client, message: WorkerCall): void {
@@ -148,7 +148,7 @@ export class Router {
     const watchers = [...this.#clients].filter(({ watches }) => watches);
     if (watchers.length === 0) return;
     const status: EngineStatus = this.#pool.status;
-    for (const { port } of watchers) port.post({ kind: "status", status });
+    for (const watcher of watchers) tell(watcher, { kind: "status", status });
   }
 
   #tellStatusSoon(): void {
@@ -158,5 +158,14 @@ export class Router {
       this.#statusIsDue = false;
       this.#tellStatus();
     });
+  }
+}
+
+/** Must not throw: who is told next would go without. */
+function tell({ port }: Client, message: FromHost): void {
+  try {
+    port.post(message);
+  } catch {
+    // It has gone away; its onClose says so in a moment.
   }
 }

@@ -86,6 +86,10 @@ export class Seat {
     this.#options.link.post({ client, message: part.call });
   }
 
+  /**
+   * Takes a part back. It counts as work until the worker has said something: else one that hangs
+   * would never be noticed while a person types, since each key takes back the question before.
+   */
   cancel(part: Part, client: number): void {
     if (this.take(part.call.id) === undefined) return;
     this.#options.link.post({ client, message: { kind: "cancel", id: part.call.id } });
@@ -97,10 +101,7 @@ export class Seat {
     if (part === undefined) return undefined;
     this.#parts.delete(id);
     this.#texts -= sizeOfPart(part);
-    if (this.#parts.size === 0) {
-      this.#watchdog.sleep();
-      this.#options.onIdle(this);
-    }
+    if (this.#parts.size === 0) this.#options.onIdle(this);
     return part;
   }
 
@@ -123,5 +124,6 @@ export class Seat {
     this.#watchdog.heard();
     if (message.kind === "models") this.#models = message.models;
     if (message.kind !== "pong") this.#options.onMessage(this, message);
+    if (this.#parts.size === 0) this.#watchdog.sleep();
   }
 }

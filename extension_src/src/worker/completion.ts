@@ -37,7 +37,7 @@ export interface Parts {
   readonly runtime: Pick<CompletionRuntime, "bos_id" | "context_tokens" | "max_new_tokens">;
   readonly encode: (text: string) => readonly number[];
   readonly vocabulary: TokenVocabulary;
-  readonly decoder: Pick<Decoder, "rewind" | "append">;
+  readonly decoder: Pick<Decoder, "capacity" | "rewind" | "append">;
   readonly pause: () => Promise<void>;
 }
 
@@ -72,8 +72,10 @@ export async function suggest(
 ): Promise<Suggestion> {
   const { head, tail } = splitForHealing(req.before.toWellFormed());
   if (!/\P{White_Space}/u.test(head + tail)) return silent("no-context");
-  const logits = await prefill(promptIds(head, parts), parts, interest);
-  const draft = await extend(logits, tail, req, parts, interest);
+  const prompt = promptIds(head, parts);
+  const logits = await prefill(prompt, parts, interest);
+  const room = parts.decoder.capacity - prompt.length;
+  const draft = await extend(logits, tail, { ...req, room }, parts, interest);
   return draft === null ? silent("nothing") : shown(draft, req.after.toWellFormed());
 }
 
@@ -95,9 +97,9 @@ export function splitForHealing(before: string): { readonly head: string; readon
  * bos first, up to the first sentence that fits: the prompt then begins at the same place for a
  * whole sentence of typing, and the cache with it. Without such a place it just fits.
  */
-function promptIds(head: string, { runtime, encode, vocabulary }: Parts): readonly number[] {
+function promptIds(head: string, { runtime, encode, vocabulary, decoder }: Parts): readonly number[] {
   const ids = [runtime.bos_id, ...encode(head)];
-  const room = runtime.context_tokens - runtime.max_new_tokens;
+  const room = Math.min(runtime.context_tokens, decoder.capacity) - runtime.max_new_tokens;
   if (ids.length <= room) return ids;
   const earliest = ids.length - room;
   for (let start = earliest; start <= earliest + room / 2; start += 1) {
@@ -121,11 +123,19 @@ async function prefill(
   }
 }
 
-/** Chooses token after token until the text ends or is no longer sure. Null: nothing was said. */
+/** How far a suggestion may go; `room` is the tokens that the cache still holds. */
+interface Policy extends Pick<Request, "maxWords" | "minConfidence"> {
+  readonly room: number;
+}
+
+/**
+ * Chooses token after token until the text ends, is no longer sure, or the cache is full: a long
+ * healed word may take many tokens. Null: nothing was said.
+ */
 async function extend(
   promptLogits: Float32Array,
   tail: string,
-  policy: Pick<Request, "maxWords" | "minConfidence">,
+  policy: Policy,
   { runtime, vocabulary, decoder, pause }: Parts,
   interest: Interest,
 ): Promise<Draft | null> {
@@ -133,7 +143,7 @@ async function extend(
   let need = new TextEncoder().encode(tail);
   let draft = EMPTY_DRAFT;
   let newTokens = 0;
-  for (;;) {
+  for (let room = policy.room; ; room -= 1) {
     const choice: Choice | null =
       need.length > 0 ? chooseFitting(logits, need, vocabulary) : chooseAny(logits);
     if (choice === null) return null;
@@ -154,6 +164,7 @@ async function extend(
       newTokens += 1;
       if (newTokens === runtime.max_new_tokens) return draft;
     }
+    if (room === 0) return draft;
     await pause();
     interest.throwIfAborted();
     logits = await decoder.append([choice.id]);

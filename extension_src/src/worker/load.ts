@@ -90,11 +90,19 @@ async function load<Any extends Net, Tokenizer>(
   const { files } = wanting;
   /** A challenger is loaded while the model is in use, which no progress bar needs to know. */
   let progress = tell.progress;
+  let opens = (): void => undefined;
+  const firstOpening = new Promise<void>((resolve) => {
+    opens = resolve;
+  });
   const chooser = new Chooser<Any>({
     ...options,
     measured: wanting.webgpu === "measure" && options.challengers.length > 0,
     model: files.sha256,
-    open: (backend) => openOn(backend, parts, progress),
+    open: (backend) => {
+      const opening = openOn(backend, parts, progress);
+      opens();
+      return opening;
+    },
     test: parts.test,
   });
   const running = ({ backend, net }: Pick<Chosen<Any>, "backend" | "net">): Running => ({
@@ -102,9 +110,11 @@ async function load<Any extends Net, Tokenizer>(
     memoryBytes: net.memoryBytes,
     demoted: chooser.demoted,
   });
-  // The tokenizer is read and parsed while the weights come in.
-  const reading = readFile(files.tokenizer, options.open).then(parts.tokenizer);
+  // The tokenizer is parsed while the weights come in, and not before: they take longest.
   const choosing = parts.choose(chooser, (to) => tell.moved(running(to)));
+  const reading = Promise.all([readFile(files.tokenizer, options.open), firstOpening]).then(([bytes]) =>
+    parts.tokenizer(bytes),
+  );
   try {
     const [tokenizer, { net, incumbent }] = await Promise.all([reading, choosing]);
     const improve = async (): Promise<void> => {

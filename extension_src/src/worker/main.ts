@@ -4,7 +4,7 @@ import { ortBackends } from "#ort";
 import runtime from "#runtime";
 import { pause } from "../lib/pause.ts";
 import type { FromWorker, ToWorker } from "../protocol/worker_port.ts";
-import { workerThreads } from "./backends/engine_threads.ts";
+import { threadsFor, workerThreads } from "./backends/engine_threads.ts";
 import { engineBackends } from "./backends/engine_wasm.ts";
 import { withLiar } from "./backends/lying.ts";
 import { rememberedVerdicts } from "./backends/remembered.ts";
@@ -31,7 +31,7 @@ const honest: Available = {
   engine: engineBackends(runtime.engine, {
     read: (entry) => readFile(entry, open),
     spawnThread: workerThreads(beside("worker_thread.js")),
-    cores: navigator.hardwareConcurrency,
+    threads: threadsFor(navigator.hardwareConcurrency),
   }),
   ...ortBackends(beside("ort/").href),
 };

@@ -12,8 +12,8 @@ import { PackageBroken, type Destination, type ModelSource } from "./backends/ba
 
 /** Two overlap reading with hashing; more only raise the peak of memory. */
 const PARALLEL_SHARDS = 2;
-/** A piece of a file on its way to its place. */
-const PIECE_BYTES = 65_536;
+/** A piece of a file on its way to its place: as much as a browser passes on at a time. */
+const PIECE_BYTES = 262_144;
 /** Digits of a hash in messages: enough to compare by eye. */
 const HASH_PREFIX = 12;
 
@@ -32,23 +32,45 @@ export function fetchFrom(base: string): OpenFile {
 }
 
 /**
- * The content of a stream. A piece is good until the next one is asked for: all of them come in one
- * buffer (Chrome since 115, Firefox since 102), since a buffer for each would be garbage of the size
- * of the model.
+ * The content of a stream. A piece is good until the next one is asked for: where the stream is one
+ * of bytes all of them come in one buffer, since a buffer for each would be garbage of the size of
+ * the model. What a browser fetches need not be one.
  */
 async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader({ mode: "byob" });
+  const { read, cancel } = readerOf(stream);
   try {
-    let buffer = new ArrayBuffer(PIECE_BYTES);
     for (;;) {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
+      const { done, value } = await read();
       if (done) return;
       yield value;
-      buffer = value.buffer;
     }
   } finally {
-    reader.cancel().catch(() => undefined); // whoever stopped reading knows why
+    cancel().catch(() => undefined); // whoever stopped reading knows why
   }
+}
+
+interface StreamReader {
+  readonly read: () => Promise<ReadableStreamReadResult<Uint8Array>>;
+  readonly cancel: () => Promise<void>;
+}
+
+function readerOf(stream: ReadableStream<Uint8Array>): StreamReader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: "byob" });
+  } catch {
+    const chunks = stream.getReader(); // it is not one of bytes
+    return { read: () => chunks.read(), cancel: () => chunks.cancel() };
+  }
+  let buffer = new ArrayBuffer(PIECE_BYTES);
+  return {
+    read: async () => {
+      const result = await reader.read(new Uint8Array(buffer));
+      if (result.value !== undefined) ({ buffer } = result.value);
+      return result as ReadableStreamReadResult<Uint8Array>;
+    },
+    cancel: () => reader.cancel(),
+  };
 }
 
 /** All of a packaged file. */

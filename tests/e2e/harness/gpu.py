@@ -1,5 +1,6 @@
 """A package of tiny models that want a GPU, and software that passes for one."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
@@ -93,13 +94,12 @@ def build_for_gpus(
 ) -> Mapping[TargetName, Path]:
     """Build tiny models with ``webgpu = "always"`` into the empty ``directory``.
 
-    The compiled engine comes from the cache of the project in ``root``.
+    The compiled engine is copied from the cache of the project in ``root``, if it is there.
     """
     for name in ("LICENSE", "extension_src"):
         (directory / name).symlink_to(root / name)
-    (root / ".extbuild/cache").mkdir(parents=True, exist_ok=True)
-    (directory / ".extbuild").mkdir()
-    (directory / ".extbuild/cache").symlink_to(root / ".extbuild/cache")
+    for entry in (root / ".extbuild/cache").glob("engine-*"):
+        shutil.copytree(entry, directory / ".extbuild/cache" / entry.name)
     more = "" if liar is None else f'lying_backend = "{liar}"\n'
     (directory / "pyproject.toml").write_text(
         _PYPROJECT.format(targets=str([*targets]).replace("'", '"'), more=more)

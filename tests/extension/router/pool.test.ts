@@ -86,6 +86,7 @@ test("each call begins the wait anew, also one that is cancelled or fails", () =
   bench.clock.advance(UNLOAD_MS - 1);
   bench.score(2, 1);
   bench.pool.cancel(2);
+  bench.worker().emit({ kind: "pong" });
   bench.clock.advance(UNLOAD_MS - 1);
   bench.score(3, 1);
   const [id] = bench.worker().callIds.slice(-1);
@@ -101,6 +102,7 @@ test("a model that still loads, though nobody waits for it any more, is let fini
   bench.score(1, 1);
   bench.worker().tell({ moderation: LOADING });
   bench.pool.cancel(1);
+  bench.worker().emit({ kind: "pong" });
   bench.clock.advance(UNLOAD_MS * 2);
   assert.equal(bench.running, 1);
   bench.worker().tell({ moderation: READY });
@@ -207,4 +209,29 @@ test("times are measured from question to answer, and what waits is counted", ()
   const { visible, keystroke } = bench.pool.lanes;
   assert.deepEqual(visible, { served: 1, waiting: 0, p50Ms: 40, p95Ms: 40 });
   assert.deepEqual(keystroke, { served: 0, waiting: 1, p50Ms: null, p95Ms: null });
+});
+
+test("a worker that hangs while a person types on, and takes each question back, is noticed", () => {
+  const bench = new PoolBench();
+  bench.suggest(0);
+  bench.worker().tell({ completion: READY });
+  bench.pool.cancel(0);
+  for (let key = 1; key <= 60; key += 1) {
+    bench.suggest(key);
+    bench.clock.advance(400);
+    bench.pool.cancel(key);
+  }
+  assert.equal(bench.worker().isTerminated, true);
+});
+
+test("a question that is taken back is followed by no more than one look at its worker", () => {
+  const bench = new PoolBench();
+  bench.suggest(1);
+  bench.pool.cancel(1);
+  bench.clock.advance(1000);
+  assert.equal(bench.worker().pings, 1);
+  bench.worker().emit({ kind: "pong" });
+  bench.clock.advance(60_000);
+  assert.equal(bench.worker().pings, 1);
+  assert.equal(bench.clock.timers, 1); // the one that unloads
 });

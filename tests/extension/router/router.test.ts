@@ -327,3 +327,17 @@ test("the host is busy from the first call to the last answer", async () => {
   for (const id of host.worker.callIds) host.worker.emit({ kind: "answer", id, res: SCORES });
   assert.deepEqual(host.busy, [true, false]);
 });
+
+test("a page that goes away in the middle of news keeps them from nobody else", async () => {
+  const host = new Host();
+  const [leaving, staying] = [host.connect("ui"), host.connect("ui")];
+  await sent(leaving, watch(1), score(2));
+  await sent(staying, watch(1), score(2));
+  leaving.close(); // of which the host has not heard yet
+  host.worker.tell({ moderation: READY });
+  host.worker.crash("out of memory");
+  host.worker.crash("out of memory");
+  await settled();
+  assert.deepEqual(codes(staying).slice(-2).toSorted(), ["model-failed", "status"]);
+  assert.deepEqual(host.busy, [true, false]);
+});

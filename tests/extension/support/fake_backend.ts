@@ -55,6 +55,7 @@ function fakeEncoder(run: Run, dispose: Dispose): Encoder {
 function fakeDecoder(run: Run, dispose: Dispose): Decoder {
   let cached: readonly number[] = [];
   return {
+    capacity: 8,
     memoryBytes: 1,
     rewind(ids) {
       let keep = 0;

@@ -24,10 +24,17 @@ export function vocabularyOf(tokens: readonly string[]): TokenVocabulary {
   return { bytes, byFirstByte };
 }
 
+interface Limits {
+  readonly context_tokens?: number;
+  readonly max_new_tokens?: number;
+  readonly capacity?: number;
+}
+
+/** Its decoder throws, as the engine does, when it is given more tokens than its capacity. */
 export function scriptedModel(
   tokens: readonly string[],
   script: Script,
-  limits: { readonly context_tokens?: number; readonly max_new_tokens?: number } = {},
+  { capacity = 96, ...limits }: Limits = {},
 ): ScriptedModel {
   const names = [END, ...tokens];
   const text = (ids: readonly number[]): string => ids.map((id) => (id === 0 ? "" : names[id])).join("");
@@ -40,6 +47,7 @@ export function scriptedModel(
       encode: (head) => longestFirst(head, names),
       vocabulary: vocabularyOf(tokens),
       decoder: {
+        capacity,
         rewind(ids) {
           let keep = 0;
           while (keep < Math.min(cached.length, ids.length - 1) && cached[keep] === ids[keep]) keep += 1;
@@ -49,6 +57,7 @@ export function scriptedModel(
         async append(ids) {
           appended.push(text(ids));
           cached = [...cached, ...ids];
+          if (cached.length > capacity) throw new Error(`the cache holds ${capacity} tokens`);
           return logits(script(text(cached)), names);
         },
       },

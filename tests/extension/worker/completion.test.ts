@@ -107,6 +107,15 @@ test("a word at the token limit is not shown, since its end was not seen", async
   assert.deepEqual(model.appended, ["I am\n", " to"]);
 });
 
+test("a healed word that fills the cache ends the suggestion as unsure", async () => {
+  const letters = [..."abcdefgh"];
+  const script = sequence(...letters.map((letter) => [letter, 0.9] as const));
+  const model = scriptedModel(["I", "\n", ...letters], script, { capacity: 6, max_new_tokens: 1 });
+  const { silence } = await ask(model, { before: "I\nabcdefgh" });
+  assert.equal(silence, "unsure");
+  assert.deepEqual(model.appended, ["I\n", "a", "b", "c"]);
+});
+
 test("too unsure from the start is silence", async () => {
   const script = sequence([" to", 0.09], [" see", 0.9]);
   const { silence } = await ask(scriptedModel(WORDS, script), { before: "I am\n" });

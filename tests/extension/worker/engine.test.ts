@@ -187,3 +187,47 @@ test("a sign of life is given at once, and costs no model", async () => {
   assert.deepEqual(bench.emitted, [{ kind: "pong" }]);
   assert.equal(bench.loads, 0);
 });
+
+test("a model improves when it has answered and nobody waits, once, one after the other", async () => {
+  const log: string[] = [];
+  const gates: (() => void)[] = [];
+  const improving = (name: string) => (): Promise<void> => {
+    log.push(`${name} begins`);
+    return new Promise<void>((resolve) => gates.push(resolve)).then(() => void log.push(`${name} ends`));
+  };
+  const now = (): number => 0;
+  const engine = new Engine({
+    slots: (changed) => ({
+      moderation: new ModelSlot(
+        async () => ({ model: MODERATION, ...RUNNING, improve: improving("moderation") }),
+        now,
+        changed,
+      ),
+      completion: new ModelSlot(
+        async () => ({ model: COMPLETION, ...RUNNING, improve: improving("completion") }),
+        now,
+        changed,
+      ),
+    }),
+    emit: (message) => void (message.kind === "answer" && log.push(`answer ${message.id}`)),
+    onFatal: (error) => assert.fail(String(error)),
+    now,
+    pause: async () => undefined,
+  });
+  const give = async (...messages: readonly Exclude<ToWorker, "ping">["message"][]): Promise<void> => {
+    for (const message of messages) engine.receive({ client: 1, message });
+    await settled();
+  };
+  await give({ kind: "call", id: 1, name: "engine.warm", req: { feature: "moderation" } });
+  assert.equal(log.length, 0, "nobody has asked anything yet");
+  await give(score(2, "a"), suggest(3, "f", "b"));
+  assert.deepEqual(log.slice(-1), ["moderation begins"]);
+  await give(score(4, "a"));
+  assert.deepEqual(log.slice(-1), ["answer 4"], "calls go on meanwhile");
+  gates[0]?.();
+  await settled();
+  assert.deepEqual(log.slice(-2), ["moderation ends", "completion begins"]);
+  gates[1]?.();
+  await give(score(5, "a"), suggest(6, "f", "b"));
+  assert.equal(log.filter((entry) => entry.endsWith("begins")).length, 2);
+});

@@ -379,3 +379,17 @@ test("rows that are past their deadline are left out of the next batch", async (
   assert.deepEqual(await bench.releaseAll(), ["batch of 6"]);
   assert.deepEqual(bench.log, ["1!late"]);
 });
+
+test("it tells when nothing is left to run, and not between two calls", async () => {
+  const bench = new Bench();
+  bench.keystroke(1);
+  bench.rows(2, "rest", 10);
+  await settled();
+  assert.equal(bench.idle, 0);
+  assert.deepEqual(await bench.releaseAll(), ["keystroke 1", "batch of 10"]);
+  assert.equal(bench.idle, 1);
+  bench.keystroke(3);
+  await settled();
+  await bench.releaseAll();
+  assert.equal(bench.idle, 2);
+});

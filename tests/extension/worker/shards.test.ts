@@ -271,3 +271,39 @@ test("files are fetched from beside the worker, piece by piece", async (context)
   assert.deepEqual(asked, ["chrome-extension://id/m/program.bin"]);
   await assert.rejects(readFile(FIRST, open), { message: /got HTTP status 404; reinstall/ });
 });
+
+/** A stream without an end; `cancelled` is told when its reader has given it up. */
+function endless(type: "bytes" | undefined, cancelled: () => void): ReadableStream<Uint8Array> {
+  const pull = (controller: { enqueue(piece: Uint8Array): void }): void => {
+    controller.enqueue(bytesOf("more"));
+  };
+  return new ReadableStream({ type, pull, cancel: cancelled } as UnderlyingDefaultSource<Uint8Array>);
+}
+
+test("what is fetched need not be a stream of bytes", async (context) => {
+  const pieces = ["pro", "gram"].map(bytesOf);
+  context.mock.method(globalThis, "fetch", async () => {
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const piece = pieces.shift();
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      },
+    });
+    assert.throws(() => body.getReader({ mode: "byob" }), TypeError);
+    return new Response(body);
+  });
+  const read = await readFile(PROGRAM, fetchFrom("moz-extension://id/worker.js"));
+  assert.equal(textOf(read), "program");
+});
+
+for (const type of ["bytes", undefined] as const) {
+  test(`a fetched file that is too long is read no further: a stream of ${type}`, async (context) => {
+    let cancelled = 0;
+    const body = endless(type, () => (cancelled += 1));
+    context.mock.method(globalThis, "fetch", async () => new Response(body));
+    const open = fetchFrom("chrome-extension://id/worker.js");
+    await assert.rejects(readFile(PROGRAM, open), { message: /must be 7 bytes, got more/ });
+    assert.equal(cancelled, 1);
+  });
+}

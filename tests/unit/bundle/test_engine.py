@@ -1,6 +1,7 @@
 """Compiling the engine: from C to the files of a package. The sources here are the tests' own."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from extbuild.bundle.engine import build_engine, is_built, write_engine
 from extbuild.cache import Cache
 from extbuild.errors import BundleError
 from extbuild.files import list_files, sha256_bytes
-from extbuild.process import run
+from extbuild.process import Finished, run
 from extbuild.targets import TARGETS
 
 ADDING = """\
@@ -66,6 +67,31 @@ def test_the_first_message_of_the_compiler_is_told_with_its_place(
     assert str(caught.value).startswith("extension_src/engine/twice.c:2: must compile for")
     assert "use of undeclared identifier 'y'" in str(caught.value)
     assert len(list_files(tmp_path / "cache")) == 0
+
+
+def test_a_warning_of_the_compiler_is_an_error(source: Path, tmp_path: Path) -> None:
+    with (source / "engine/twice.c").open("a") as file:
+        file.write("static int unused(void) { return 1; }\n")
+    with pytest.raises(BundleError, match=r"twice\.c:3: must compile .* unused function 'unused'"):
+        build_engine(source, Cache(tmp_path / "cache"), run, builds=["simd"])
+
+
+def test_calls_side_by_side_share_no_cache(source: Path, tmp_path: Path) -> None:
+    """They were seen to lose each other's files."""
+    caches: list[str] = []
+
+    def watched(
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+    ) -> Finished:
+        caches.extend((env or {})[f"ZIG_{kind}_CACHE_DIR"] for kind in ("GLOBAL", "LOCAL"))
+        return run(argv, cwd=cwd, env=env, stdin=stdin)
+
+    build_engine(source, Cache(tmp_path / "cache"), watched, builds=["simd"])
+    assert len(caches) == len(set(caches)) == 2 * 3
 
 
 def test_missing_sources_are_told(tmp_path: Path) -> None:

@@ -51,9 +51,14 @@ EOS = 0
 class Script(Decoder):
     """Gives one distribution after the other, whatever is read: ``{token: probability}``."""
 
-    def __init__(self, steps: Sequence[dict[bytes | None, float]]) -> None:
+    def __init__(self, steps: Sequence[dict[bytes | None, float]], capacity: int = 96) -> None:
+        self._capacity = capacity
         self.steps = list(steps)
         self.read: list[int] = []
+
+    @property
+    def capacity(self) -> int:
+        return self._capacity
 
     def rewind(self, ids: Sequence[int]) -> int:
         """Nothing is kept."""
@@ -62,6 +67,7 @@ class Script(Decoder):
 
     def append(self, ids: Sequence[int]) -> np.ndarray:
         self.read += ids
+        assert len(self.read) <= self.capacity, "the engine would refuse this"
         step = self.steps.pop(0) if self.steps else {None: 1.0}
         rest = (1 - sum(step.values())) / len(TOKENS)
         share = np.full(len(TOKENS), max(rest, 1e-9))
@@ -170,6 +176,14 @@ def test_what_stands_after_the_caret_is_not_repeated() -> None:
 def test_tokens_are_limited() -> None:
     steps = [{b" hello": SURE}, *[WORLD] * 9]
     assert ask("x hello", steps, max_new_tokens=3, max_words=9) == (" world world", None)
+
+
+def test_a_healed_word_that_fills_the_cache_ends_as_unsure() -> None:
+    script = Script([{b"h": SURE}, {b"e": SURE}, {b"l": SURE}, {b"l": SURE}], capacity=5)
+    parts = Parts(script, lambda text: [1] * len(text), TokenVocabulary(TOKENS), bos_id=EOS)
+    found = suggest("x\nhelll", "", Limits(64, 1, 3, 0.3), parts)
+    assert found.silence == "unsure"
+    assert len(script.read) == script.capacity
 
 
 def test_healing_asks_among_the_fitting_only() -> None:

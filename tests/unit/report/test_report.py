@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -172,3 +173,10 @@ def test_a_model_that_is_not_on_the_engine_says_why() -> None:
     assert (value["backend"], value["not_lowered"]) == ("onnxruntime-web", why)
     assert value["program"] is None
     assert "node &lt;n&gt;: an operator that the engine has not" in report_html(report)
+
+
+def test_the_engine_and_onnxruntime_have_colours_of_their_own() -> None:
+    parts = {"moderation": 9_000_000, "engine": 200_000, "onnxruntime-web": 6_900_000}
+    page = report_html(replace(REPORT, packages=(replace(PACKAGE, parts=parts),)))
+    colours = re.findall(r'class="swatch (\w)"', page)
+    assert len(colours) == len(set(colours)) == len(parts)

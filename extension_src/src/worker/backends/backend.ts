@@ -32,6 +32,8 @@ export interface Encoder extends Net {
 
 /** A decoder and its key-value cache: the tokens given so far. */
 export interface Decoder extends Net {
+  /** Most tokens that the cache holds. */
+  readonly capacity: number;
   /**
    * Shortens the cache to what it has in common with the beginning of `ids`, and always to less
    * than all of `ids`, so that the last can be appended. Returns the tokens left in the cache.

@@ -14,6 +14,8 @@ const ENGINE_VERSION = 1;
 const FIRST_PAGES = 16;
 /** 4 GiB: what 32-bit addresses reach. */
 const MOST_PAGES = 65_536;
+/** What engine_error_at gives when it was not the Program that was refused. */
+const NO_WORD = 0xffff_ffff;
 /** Words of a Program's header that are read here; extbuild/compile/program.py has all of them. */
 const HEADER = { vocabularySize: 11, mostPositions: 12, outputWidth: 14, words: 16 } as const;
 
@@ -107,6 +109,11 @@ export class EngineInstance {
     }
   }
 
+  /** Most tokens of a decoder's stream. */
+  get cacheTokens(): number {
+    return this.#limits.cacheTokens;
+  }
+
   get memoryBytes(): number {
     return this.#memory.buffer.byteLength;
   }
@@ -192,7 +199,10 @@ async function openProgram(
     ...[program, bytes.length, weights, weightsBytes] as const,
     ...[maxTokens, maxSequences, outputs, streams, cacheTokens, 0] as const,
   );
-  if (result < 0) throw new EngineError("engine_open", result, ` at word ${engine.engine_error_at() >>> 0}`);
+  if (result < 0) {
+    const at = engine.engine_error_at() >>> 0;
+    throw new EngineError("engine_open", result, at === NO_WORD ? "" : ` at word ${at}`);
+  }
   return {
     code: await code,
     memory,

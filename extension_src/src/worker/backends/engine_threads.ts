@@ -6,6 +6,18 @@
 /** Bytes of a helper's stack: what engine_thread asks for. */
 const STACK_BYTES = 65_536;
 
+/** More threads than this gain little on models of this size. */
+const MOST_THREADS = 4;
+
+/**
+ * Threads for a machine with so many cores: half of them, the other half being the page's. Threads
+ * wait for one another, so that where cores were contended they took twice as long as one; two
+ * cores are too few for them.
+ */
+export function threadsFor(cores: number): number {
+  return Math.max(1, Math.min(MOST_THREADS, Math.floor(cores / 2)));
+}
+
 /** What a helper needs to begin. */
 export interface ThreadJob {
   readonly module: WebAssembly.Module;

@@ -11,31 +11,45 @@ import { EngineInstance, type EngineCode } from "./engine_instance.ts";
 import type { SpawnThread } from "./engine_threads.ts";
 import { hasRelaxedSimd, hasSharedMemory } from "./wasm_features.ts";
 
-/** More threads than this gain little on models of this size, and take from the page. */
-const MOST_THREADS = 4;
 /** Most rows of an encoder's run. */
 const MOST_SEQUENCES = 32;
 /** Most tokens of a decoder's run; a longer piece is run in several. */
 const DECODER_TOKENS = 64;
+/** Most tokens of a run of an encoder: the activations of more do not stay in the caches. */
+const ENCODER_TOKENS = 512;
 
 export interface EngineHost {
   /** All of a packaged file, proven. */
   readonly read: (entry: FileEntry) => Promise<Uint8Array<ArrayBuffer>>;
   readonly spawnThread: SpawnThread;
-  /** Logical processors. */
-  readonly cores: number;
+  /** How many threads the variant that has some is to use; see `threadsFor`. */
+  readonly threads: number;
 }
 
-/** The variants that this browser can run, the one to prefer first. Null: the package has none. */
+/**
+ * The variants that this browser can run, the one to prefer first. Null: the package has none. The
+ * preferred one is compiled at once: it is ready by the time that it is known to be trusted.
+ */
 export function engineBackends(variants: EngineVariants | null, host: EngineHost): readonly Backend[] {
   if (variants === null) return [];
   const { simd, relaxed, threads } = variants;
-  const count = Math.min(host.cores, MOST_THREADS);
-  const backends = [engineBackend("engine-simd", "engine, SIMD", simd, 1, host)];
-  if (!hasRelaxedSimd()) return backends;
-  backends.unshift(engineBackend("engine-relaxed", "engine, relaxed SIMD", relaxed, 1, host));
-  if (threads === null || count < 2 || !hasSharedMemory()) return backends;
-  return [...backends, engineBackend("engine-threads", `engine, ${count} threads`, threads, count, host)];
+  const made: EngineBackend[] = [];
+  const add = (id: Backend["id"], name: string, file: FileEntry, count = 1): void => {
+    made.push(engineBackend(id, name, file, count, host));
+  };
+  const isRelaxed = hasRelaxedSimd();
+  if (isRelaxed) add("engine-relaxed", "engine, relaxed SIMD", relaxed);
+  add("engine-simd", "engine, SIMD", simd);
+  if (isRelaxed && threads !== null && host.threads > 1 && hasSharedMemory()) {
+    add("engine-threads", `engine, ${host.threads} threads`, threads, host.threads);
+  }
+  made[0]?.code().catch(() => undefined); // told to whoever opens it
+  return made.map(({ backend }) => backend);
+}
+
+interface EngineBackend {
+  readonly backend: Backend;
+  readonly code: () => Promise<EngineCode>;
 }
 
 function engineBackend(
@@ -44,7 +58,7 @@ function engineBackend(
   file: FileEntry,
   threads: number,
   { read, spawnThread }: EngineHost,
-): Backend {
+): EngineBackend {
   let compiled: Promise<EngineCode> | null = null;
   /** Compiled once, for all models. */
   const code = (): Promise<EngineCode> => {
@@ -53,7 +67,7 @@ function engineBackend(
       .then((module) => ({ module, threads, spawnThread }));
     return compiled;
   };
-  return {
+  const backend: Backend = {
     id,
     name,
     tolerance: 0,
@@ -62,6 +76,7 @@ function engineBackend(
     encoder: (source, limits) => openEncoder(code(), source, limits),
     decoder: (source, limits) => openDecoder(code(), source, limits),
   };
+  return { backend, code };
 }
 
 function engineModel({ files }: ModelSource): EngineModel {
@@ -74,7 +89,7 @@ async function openEncoder(
   source: ModelSource,
   limits: EncoderLimits,
 ): Promise<Encoder> {
-  const maxTokens = Math.max(limits.batch_tokens, limits.max_tokens);
+  const maxTokens = Math.max(Math.min(limits.batch_tokens, ENCODER_TOKENS), limits.max_tokens);
   const maxSequences = Math.min(MOST_SEQUENCES, maxTokens);
   const instance = await EngineInstance.open(code, source, engineModel(source), () => ({
     maxTokens,
@@ -127,6 +142,7 @@ async function openDecoder(
   }));
   let cached: readonly number[] = [];
   return {
+    capacity: instance.cacheTokens,
     get memoryBytes() {
       return instance.memoryBytes;
     },

@@ -110,6 +110,9 @@ export async function lastingDecoder(
   let cached: readonly number[] = [];
   let holder: Decoder | null = null;
   const net: Decoder = {
+    get capacity() {
+      return incumbent.net.capacity;
+    },
     get memoryBytes() {
       return incumbent.net.memoryBytes;
     },

@@ -56,6 +56,13 @@ export function parseGolden<Kind extends Golden["kind"]>(
   if (golden.format !== 1 || golden.kind !== kind) {
     throw new Error(`golden: must be of format 1 and kind ${kind}, got ${golden.format} and ${golden.kind}`);
   }
+  const compared =
+    golden.kind === "encoder"
+      ? golden.batches.map(({ logits }) => logits)
+      : golden.steps.map(({ at }) => at);
+  if (compared.length === 0 || compared.some(({ length }) => length === 0)) {
+    throw new Error("golden: must have something to compare, got nothing");
+  }
   return golden as Extract<Golden, { readonly kind: Kind }>;
 }
 

@@ -140,6 +140,7 @@ function encoder(library: OrtLibrary, session: Session, padId: number): Encoder 
 function decoder(library: OrtLibrary, session: Session, limits: DecoderLimits): Decoder {
   const cache = new GpuCache(limits, session.device, library.ort);
   return {
+    capacity: limits.cache_tokens,
     memoryBytes: null,
     rewind: (ids) => cache.rewind(ids),
     append: (ids) =>

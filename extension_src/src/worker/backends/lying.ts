@@ -28,7 +28,9 @@ function lying(backend: Backend): Backend {
     },
     async decoder(source, limits) {
       const decoder = await backend.decoder(source, limits);
+      const { capacity } = decoder;
       return {
+        capacity,
         get memoryBytes() {
           return decoder.memoryBytes;
         },

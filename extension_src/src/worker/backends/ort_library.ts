@@ -3,14 +3,13 @@
 import type * as Ort from "onnxruntime-web";
 
 import type { FileEntry, OrtModel } from "../../generated/runtime.ts";
-import type { Backend, Decoder, Encoder, ModelSource } from "./backend.ts";
+import type { Backend, Decoder, DecoderLimits, Encoder, ModelSource } from "./backend.ts";
 import {
   appended,
   commonPrefix,
   emptyCache,
   rewound,
   type Cache,
-  type DecoderShape,
 } from "./cache.ts";
 
 /** Where a graph says that its weights are. */
@@ -140,9 +139,14 @@ function encoder(library: OrtLibrary, session: Ort.InferenceSession, padId: numb
   };
 }
 
-function decoder(library: OrtLibrary, session: Ort.InferenceSession, shape: DecoderShape): Decoder {
+function decoder(
+  library: OrtLibrary,
+  session: Ort.InferenceSession,
+  shape: DecoderLimits,
+): Decoder {
   let cache: Cache = emptyCache(shape);
   return {
+    capacity: shape.cache_tokens,
     memoryBytes: null,
     rewind(ids) {
       const keep = Math.min(commonPrefix(cache.ids, ids), ids.length - 1);

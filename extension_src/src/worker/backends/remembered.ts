@@ -1,7 +1,8 @@
 /**
  * What self-tests found, kept from one start of the worker to the next in IndexedDB.
  *
- * A verdict holds for one model, one backend with its fingerprint, and one version of the browser.
+ * A verdict holds for one model, one backend with its fingerprint, and one version of the browser:
+ * what browsers tell of theirs is the major one, so that they are tested anew about once a month.
  * Where nothing can be kept (Firefox refuses in some private modes) each worker tests anew.
  */
 

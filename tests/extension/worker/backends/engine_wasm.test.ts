@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { ENGINE_ERRORS, EngineError } from "../../../../extension_src/src/worker/backends/engine_errors.ts";
+import { threadsFor } from "../../../../extension_src/src/worker/backends/engine_threads.ts";
 import { engineBackends, runsOf } from "../../../../extension_src/src/worker/backends/engine_wasm.ts";
 
 const VARIANTS = {
@@ -13,7 +14,7 @@ const VARIANTS = {
 const HOST = {
   read: () => Promise.reject(new Error("not read")),
   spawnThread: () => assert.fail("no thread is started"),
-  cores: 8,
+  threads: 4,
 };
 
 test("errors have the names and numbers of engine.h", () => {
@@ -38,13 +39,30 @@ test("the variants are those that browser and machine have, relaxed SIMD first",
     "engine-simd: engine, SIMD",
     "engine-threads: engine, 4 threads",
   ]);
-  assert.deepEqual(ids(VARIANTS, { ...HOST, cores: 2 }).at(-1), "engine-threads: engine, 2 threads");
-  assert.equal(ids(VARIANTS, { ...HOST, cores: 1 }).length, 2);
   assert.equal(ids({ ...VARIANTS, threads: null }).length, 2);
+  assert.equal(ids(VARIANTS, { ...HOST, threads: 1 }).length, 2);
   assert.deepEqual(ids(null), []);
   context.mock.method(WebAssembly, "validate", () => false);
   assert.deepEqual(ids(VARIANTS), ["engine-simd: engine, SIMD"]);
 });
+
+test("the preferred variant, and no other, is read before anybody asks for it", () => {
+  const read: string[] = [];
+  engineBackends(VARIANTS, {
+    ...HOST,
+    read: ({ file }) => {
+      read.push(file);
+      return Promise.reject(new Error("not read"));
+    },
+  });
+  assert.deepEqual(read, ["engine/relaxed.wasm"]);
+});
+
+for (const [cores, threads] of [[1, 1], [2, 1], [3, 1], [4, 2], [6, 3], [8, 4], [64, 4]] as const) {
+  test(`${cores} cores are good for ${threads} threads`, () => {
+    assert.equal(threadsFor(cores), threads);
+  });
+}
 
 test("the question for relaxed SIMD is a module, and fails if its last bytes are not as they must be", (context) => {
   const asked: Uint8Array<ArrayBuffer>[] = [];

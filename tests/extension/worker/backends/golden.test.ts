@@ -107,3 +107,14 @@ test("golden inputs of the other kind, or of a later format, are refused", () =>
   });
   assert.throws(() => parseGolden(bytes({ ...golden, format: 2 }), "decoder"), /got 2 and decoder/);
 });
+
+test("golden inputs that test nothing are refused", () => {
+  const bytes = (golden: object): Uint8Array => new TextEncoder().encode(JSON.stringify(golden));
+  assert.throws(() => parseGolden(bytes({ ...BOUNDS, kind: "decoder", steps: [] }), "decoder"), {
+    message: "golden: must have something to compare, got nothing",
+  });
+  const blind = [{ ids: [1], top: null, at: [], logits: [] }];
+  assert.throws(() => parseGolden(bytes({ ...BOUNDS, kind: "decoder", steps: blind }), "decoder"));
+  const batches = [{ rows: [[1]], logits: [], decisions: [] }];
+  assert.throws(() => parseGolden(bytes({ ...BOUNDS, kind: "encoder", batches }), "encoder"));
+});

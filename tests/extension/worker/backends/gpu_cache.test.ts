@@ -25,7 +25,7 @@ function layersOf(ids: readonly number[]): Cache["layers"] {
   const values = (layer: number): Float32Array =>
     Float32Array.from({ length: SHAPE.kv_heads * ids.length * SHAPE.head_dim }, (_, at) => {
       const token = Math.floor(at / SHAPE.head_dim) % ids.length;
-      return 1000 * layer + 10 * (ids[token] ?? NaN) + at % SHAPE.head_dim + 0.1 * Math.floor(at / ids.length);
+      return 1000 * layer + 10 * (ids[token] ?? NaN) + at / 100;
     });
   return Array.from({ length: SHAPE.layers }, (_, layer) => ({
     key: values(2 * layer),
