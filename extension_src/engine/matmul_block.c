@@ -1,6 +1,10 @@
 /* I4_BLOCK and I8_BLOCK: an integer sum for each block of columns, scaled and added as float. */
 #include "integer_dot.h"
 
+#define MAX_BLOCK 128u
+#define MANY_ROWS 64u /* rows of x that share an unpacked block */
+#define FEW_ROWS 16u /* fewer are not worth unpacking a block first */
+
 /* Scales of eight rows in one block; `index` counts (group, block). */
 INLINE void load_scales(const Matrix *w, uint32_t index, v128_t *low, v128_t *high) {
   if (w->flags & FLAG_SCALES_F16) {
@@ -41,6 +45,19 @@ INLINE void start_sums(const Product *p, uint32_t index, const Quantized *quanti
   }
 }
 
+/* totals[r] += sums[r] as floats, times the scales of the weights and of the rows of x. */
+INLINE void add_scaled(const v128_t sums[][2], const uint32_t rows, v128_t low, v128_t high,
+                       const Quantized *quantized, v128_t totals[][2]) {
+#pragma clang loop unroll(full)
+  for (uint32_t r = 0; r < rows; r += 1) {
+    const v128_t scale = wasm_v128_load32_splat(&quantized[r].scale);
+    totals[r][0] = multiply_add(wasm_f32x4_convert_i32x4(sums[r][0]), wasm_f32x4_mul(low, scale),
+                                totals[r][0]);
+    totals[r][1] = multiply_add(wasm_f32x4_convert_i32x4(sums[r][1]), wasm_f32x4_mul(high, scale),
+                                totals[r][1]);
+  }
+}
+
 INLINE void block_panel(const Product *p, Bundle bundle, uint32_t row, const uint32_t rows,
                         const uint32_t groups, const bool is_signed) {
   const uint32_t unit = is_signed ? SIGNED_UNIT : SEVEN_BIT_UNIT;
@@ -77,15 +94,7 @@ INLINE void block_panel(const Product *p, Bundle bundle, uint32_t row, const uin
     for (uint32_t j = 0; j < groups; j += 1) {
       v128_t low, high;
       load_scales(p->w, (bundle.group + j * bundle.stride) * p->blocks + block, &low, &high);
-#pragma clang loop unroll(full)
-      for (uint32_t r = 0; r < rows; r += 1) {
-        const v128_t *sum = sums[j * rows + r], scale = wasm_v128_load32_splat(&quantized[r].scale);
-        v128_t *total = totals[j * rows + r];
-        total[0] = multiply_add(wasm_f32x4_convert_i32x4(sum[0]), wasm_f32x4_mul(low, scale),
-                                total[0]);
-        total[1] = multiply_add(wasm_f32x4_convert_i32x4(sum[1]), wasm_f32x4_mul(high, scale),
-                                total[1]);
-      }
+      add_scaled(sums + j * rows, rows, low, high, quantized, totals + j * rows);
     }
   }
 #pragma clang loop unroll(full)
@@ -114,6 +123,72 @@ void block8_kernel(const Product *p, Bundle bundle, uint32_t first, uint32_t end
   bundle_rows(p, bundle, first, end, signed_panel);
 }
 
+/* A block of a group as many rows of x read it: nibbles as bytes, scales as floats. */
+typedef struct {
+  uint8_t bytes[MAX_BLOCK * GROUP_ROWS];
+  v128_t low, high;
+  uint32_t index;
+} Unpacked;
+
+/* `index` counts (group, block). */
+static void unpack(const Product *p, uint32_t index, Unpacked *out) {
+  const uint32_t steps = p->w->block / 4;
+  const uint8_t *w = (const uint8_t *)p->w->data + index * steps * 16;
+  for (uint32_t i = 0; i < steps; i += 1) {
+    v128_t low, high;
+    load_step(w + i * 16, false, &low, &high);
+    wasm_v128_store(out->bytes + i * 32, low);
+    wasm_v128_store(out->bytes + i * 32 + 16, high);
+  }
+  load_scales(p->w, index, &out->low, &out->high);
+  out->index = index;
+}
+
+/* Adds a block to the totals[PANEL_ROWS][2] of a full panel. Its steps stay a loop: written out they
+ * take more registers than there are. */
+INLINE void add_block(const Product *p, const Unpacked *unpacked, const uint8_t *x,
+                      const Quantized *quantized, v128_t totals[][2]) {
+  const uint8_t *w = unpacked->bytes;
+  v128_t sums[PANEL_ROWS][2];
+  start_sums(p, unpacked->index, quantized, PANEL_ROWS, false, sums);
+  for (uint32_t left = p->w->block / 4; left > 0; left -= 1) {
+    add_dots(sums, PANEL_ROWS, wasm_v128_load(w), wasm_v128_load(w + 16), x, false);
+    x += PANEL_ROWS * SEVEN_BIT_UNIT;
+    w += 32;
+  }
+  add_scaled(sums, PANEL_ROWS, unpacked->low, unpacked->high, quantized, totals);
+}
+
+/* Rows first .. end − 1 of a group: full panels, at most MANY_ROWS rows. */
+static void many_rows(const Product *p, uint32_t group, uint32_t first, uint32_t end) {
+  const uint32_t panel_block = p->row_bytes / p->blocks * PANEL_ROWS, rows = end - first;
+  v128_t totals[MANY_ROWS][2];
+  Unpacked unpacked;
+  for (uint32_t r = 0; r < rows; r += 1) totals[r][0] = totals[r][1] = wasm_f32x4_const_splat(0);
+  for (uint32_t block = 0; block < p->blocks; block += 1) {
+    unpack(p, group * p->blocks + block, &unpacked);
+    const uint8_t *x = p->prepared + first * p->row_bytes + block * panel_block;
+    const Quantized *quantized = p->quantized + first * p->blocks + block * PANEL_ROWS;
+    for (uint32_t r = 0; r < rows; r += PANEL_ROWS) {
+      add_block(p, &unpacked, x, quantized, totals + r);
+      x += PANEL_ROWS * p->row_bytes;
+      quantized += PANEL_ROWS * p->blocks;
+    }
+  }
+  for (uint32_t r = 0; r < rows; r += PANEL_ROWS) {
+    finish(p, group, first + r, PANEL_ROWS, totals + r);
+  }
+}
+
 void block4_kernel(const Product *p, Bundle bundle, uint32_t first, uint32_t end) {
-  bundle_rows(p, bundle, first, end, nibble_panel);
+  uint32_t row = first;
+  while (end - row >= FEW_ROWS) {
+    const uint32_t left = (end - row) / PANEL_ROWS * PANEL_ROWS;
+    const uint32_t next = row + (left < MANY_ROWS ? left : MANY_ROWS);
+    for (uint32_t i = 0; i < bundle.count; i += 1) {
+      many_rows(p, bundle.group + i * bundle.stride, row, next);
+    }
+    row = next;
+  }
+  if (row < end) bundle_rows(p, bundle, row, end, nibble_panel);
 }
