@@ -16,7 +16,7 @@ from extbuild.bench.forms import Shelf, Subject
 from extbuild.bench.goals import ENGINE_DECODER
 from extbuild.bench.in_browser import BenchPage
 from extbuild.bench.peers import Peers
-from extbuild.bench.plan import Plan
+from extbuild.bench.plan import TINY, Plan
 from extbuild.bench.server import serving
 from extbuild.bench.sweeps import over_batches, over_sizes, over_threads
 from extbuild.browsers import Browser, Programs, start
@@ -118,7 +118,11 @@ def own_model(bench: Bench, task: str) -> Found:
 
 
 def memory(bench: Bench) -> Found:
-    """Peaks of the decoder's peers, each in a browser of its own."""
+    """Peaks of the decoder's peers, each in a browser of its own.
+
+    The engine with next to no weights shows how much of its peak depends on none: the worker, and
+    the browser's own code for WASM, which counts once it is used.
+    """
     subject = bench.shelf.random(bench.plan.decoder)
     peers = [
         bench.peers.engine_form(subject, "int4"),
@@ -137,6 +141,9 @@ def memory(bench: Bench) -> Found:
     }
     workload = bench.plan.workload
     found = footprints(subject, peers, browsers, workload, bench.say)
+    tiny = bench.shelf.random(TINY)
+    control = [bench.peers.engine_form(tiny, "int4")]
+    found += footprints(tiny, control, browsers, workload, bench.say)
     folder = bench.shelf.engine_form(subject, "int4")
     module = (bench.site[""] / "engine" / "relaxed.wasm").read_bytes()
     sizes = engine_sizes(subject, ENGINE_DECODER, folder, module, list(browsers), workload.prompt)

@@ -18,6 +18,8 @@ PARTS = ("decoder", "encoder", "completion", "moderation", "extension", "memory"
 """``decoder`` and ``encoder`` are models of well-known shapes with random weights, ``completion``
 and ``moderation`` the project's own; ``extension`` is the built package."""
 
+TINY = DecoderSizes("tiny decoder", 128, 2, 4, 2, 256, 2048)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -47,7 +49,6 @@ def plan_of(*, quick: bool, only: Sequence[str]) -> Plan:
     if not quick:
         return Plan(SMOLLM2_135M, MINILM_L6, SWEEP, Workload(), 3, only or PARTS)
     workload = Workload(prompt_tokens=16, steps=3, max_ms=100.0, texts=2, text_tokens=16)
-    decoder = DecoderSizes("tiny decoder", 128, 2, 4, 2, 256, 2048)
     encoder = EncoderSizes("tiny encoder", 64, 2, 4, 128, 2048)
     parts = only or ("decoder", "encoder")
-    return Plan(decoder, encoder, (decoder,), workload, 1, parts)
+    return Plan(TINY, encoder, (TINY,), workload, 1, parts)

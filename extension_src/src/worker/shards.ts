@@ -22,22 +22,29 @@ export type OpenFile = (file: string, signal: AbortSignal) => Promise<AsyncItera
 
 export type Progress = (loadedBytes: number, totalBytes: number) => void;
 
-/** Opens files relative to `base`, e.g. the worker's own address. */
+/**
+ * Opens files relative to `base`, e.g. the worker's own address. The buffer that one file came in
+ * serves the next: one for each of a model's shards would be garbage that stays until it is used.
+ */
 export function fetchFrom(base: string): OpenFile {
+  const idle: ArrayBuffer[] = [];
   return async (file, signal) => {
     const response = await fetch(new URL(file, base), { signal });
     if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`);
-    return pieces(response.body);
+    return pieces(response.body, idle);
   };
 }
 
 /**
  * The content of a stream. A piece is good until the next one is asked for: where the stream is one
  * of bytes all of them come in one buffer, since a buffer for each would be garbage of the size of
- * the model. What a browser fetches need not be one.
+ * the model. What a browser fetches need not be one. `idle`: buffers that no stream is read into.
  */
-async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const { read, cancel } = readerOf(stream);
+async function* pieces(
+  stream: ReadableStream<Uint8Array>,
+  idle: ArrayBuffer[],
+): AsyncGenerator<Uint8Array> {
+  const { read, cancel } = readerOf(stream, idle);
   try {
     for (;;) {
       const { done, value } = await read();
@@ -54,7 +61,7 @@ interface StreamReader {
   readonly cancel: () => Promise<void>;
 }
 
-function readerOf(stream: ReadableStream<Uint8Array>): StreamReader {
+function readerOf(stream: ReadableStream<Uint8Array>, idle: ArrayBuffer[]): StreamReader {
   let reader: ReadableStreamBYOBReader;
   try {
     reader = stream.getReader({ mode: "byob" });
@@ -62,11 +69,14 @@ function readerOf(stream: ReadableStream<Uint8Array>): StreamReader {
     const chunks = stream.getReader(); // it is not one of bytes
     return { read: () => chunks.read(), cancel: () => chunks.cancel() };
   }
-  let buffer = new ArrayBuffer(PIECE_BYTES);
+  let buffer = idle.pop() ?? new ArrayBuffer(PIECE_BYTES);
   return {
     read: async () => {
       const result = await reader.read(new Uint8Array(buffer));
-      if (result.value !== undefined) ({ buffer } = result.value);
+      if (result.value !== undefined) {
+        ({ buffer } = result.value);
+        if (result.done) idle.push(buffer);
+      }
       return result as ReadableStreamReadResult<Uint8Array>;
     },
     cancel: () => reader.cancel(),

@@ -297,6 +297,28 @@ test("what is fetched need not be a stream of bytes", async (context) => {
   assert.equal(textOf(read), "program");
 });
 
+test("the buffer of one fetched file serves the next", async (context) => {
+  const content = [...CONTENT.keys()].map((file) => CONTENT.get(file) ?? "");
+  const found: string[] = []; // where a piece is to be written
+  context.mock.method(globalThis, "fetch", async () => {
+    let rest = content.shift();
+    const pull = (controller: ReadableByteStreamController): void => {
+      const view = controller.byobRequest?.view;
+      assert.ok(view instanceof Uint8Array);
+      const piece = bytesOf(rest ?? "");
+      if (piece.length === 0) controller.close();
+      else found.push(textOf(view.subarray(0, 7)));
+      rest = "";
+      view.set(piece);
+      controller.byobRequest?.respond(piece.length);
+    };
+    return new Response(new ReadableStream({ type: "bytes", pull }));
+  });
+  const open = fetchFrom("chrome-extension://id/worker.js");
+  for (const file of [PROGRAM, FIRST, SECOND]) await readFile(file, open);
+  assert.deepEqual(found, ["\0".repeat(7), "program", "firstam"]);
+});
+
 for (const type of ["bytes", undefined] as const) {
   test(`a fetched file that is too long is read no further: a stream of ${type}`, async (context) => {
     let cancelled = 0;

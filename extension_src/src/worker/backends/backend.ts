@@ -39,7 +39,7 @@ export interface Decoder extends Net {
    * than all of `ids`, so that the last can be appended. Returns the tokens left in the cache.
    */
   rewind(ids: readonly number[]): number;
-  /** Appends `ids` (at least one) to the cache. Logits (vocab) after the last; the caller's to keep. */
+  /** Appends `ids` (at least one) to the cache. Logits (vocab) after the last, good until the next. */
   append(ids: readonly number[]): Promise<Float32Array>;
 }
 

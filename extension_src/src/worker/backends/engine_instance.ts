@@ -114,13 +114,19 @@ export class EngineInstance {
     return this.#limits.cacheTokens;
   }
 
+  /** Logits of one row. */
+  get outputWidth(): number {
+    return this.#outputWidth;
+  }
+
   get memoryBytes(): number {
     return this.#memory.buffer.byteLength;
   }
 
   /**
-   * Logits (rows, output width) of sequences of token ids, run together; a copy. A decoder appends
-   * its one sequence to its one stream, and gives the logits after the last token.
+   * Logits (rows, output width) of sequences of token ids, run together: views of the engine's
+   * memory, good until it is used again. A decoder appends its one sequence to its one stream, and
+   * gives the logits after the last token.
    */
   run(sequences: readonly (readonly number[])[]): readonly Float32Array[] {
     this.#write(sequences);
@@ -131,7 +137,7 @@ export class EngineInstance {
     const output = this.#exports.engine_output() >>> 0;
     // Not the buffer from before the run: the memory may have grown.
     const all = new Float32Array(this.#memory.buffer, output, rows * width);
-    return sequences.map((_, row) => all.slice(row * width, (row + 1) * width));
+    return sequences.map((_, row) => all.subarray(row * width, (row + 1) * width));
   }
 
   #write(sequences: readonly (readonly number[])[]): void {

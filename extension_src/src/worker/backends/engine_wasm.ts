@@ -103,7 +103,7 @@ async function openEncoder(
       return instance.memoryBytes;
     },
     logits: async (rows) =>
-      runsOf(rows, maxTokens, maxSequences).flatMap((run) => instance.run(run)),
+      runsOf(rows, maxTokens, maxSequences).flatMap((run) => instance.run(run).map((row) => row.slice())),
     dispose: () => instance.dispose(),
   };
 }
@@ -141,6 +141,8 @@ async function openDecoder(
     cacheTokens: Math.min(cache_tokens, header.mostPositions),
   }));
   let cached: readonly number[] = [];
+  // One for all answers: a vocabulary of floats for each token would be megabytes of garbage.
+  const logits = new Float32Array(instance.outputWidth);
   return {
     capacity: instance.cacheTokens,
     get memoryBytes() {
@@ -153,13 +155,13 @@ async function openDecoder(
       return keep;
     },
     async append(ids) {
-      let logits: Float32Array | undefined;
+      if (ids.length === 0) throw new Error("append: needs at least one token");
       for (let at = 0; at < ids.length; at += DECODER_TOKENS) {
         const piece = ids.slice(at, at + DECODER_TOKENS);
-        [logits] = instance.run([piece]);
+        const [row] = instance.run([piece]);
+        if (row !== undefined && at + DECODER_TOKENS >= ids.length) logits.set(row);
         cached = [...cached, ...piece];
       }
-      if (logits === undefined) throw new Error("append: needs at least one token");
       return logits;
     },
     dispose: () => instance.dispose(),

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 
+import type { Backend, ModelSource } from "../../../../extension_src/src/worker/backends/backend.ts";
 import { ENGINE_ERRORS, EngineError } from "../../../../extension_src/src/worker/backends/engine_errors.ts";
+import type { EngineExports } from "../../../../extension_src/src/worker/backends/engine_instance.ts";
 import { threadsFor } from "../../../../extension_src/src/worker/backends/engine_threads.ts";
 import { engineBackends, runsOf } from "../../../../extension_src/src/worker/backends/engine_wasm.ts";
 
+/** WebAssembly with nothing in it. */
+const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 const VARIANTS = {
   simd: { file: "engine/simd.wasm", bytes: 1, sha256: "a" },
   relaxed: { file: "engine/relaxed.wasm", bytes: 1, sha256: "b" },
@@ -103,3 +107,61 @@ for (const [lengths, runs] of RUNS) {
     );
   });
 }
+
+/** The engine's exports: each run gives, for each sequence, how often there was one and a zero. */
+function countingEngine(memory: WebAssembly.Memory): EngineExports {
+  let runs = 0;
+  return {
+    engine_version: () => 1,
+    engine_alloc: () => 65_536,
+    engine_open: () => 0,
+    engine_error_at: () => 0,
+    engine_arena_bytes: () => 0,
+    engine_cache_bytes: () => 0,
+    engine_ids: () => 1024,
+    engine_lengths: () => 2048,
+    engine_streams: () => 3072,
+    engine_run(sequences) {
+      runs += 1;
+      const row = [runs, 0];
+      new Float32Array(memory.buffer, 4096, sequences * 2).set(Array.from({ length: sequences }, () => row).flat());
+      return sequences;
+    },
+    engine_output: () => 4096,
+    engine_rewind: () => 0,
+  };
+}
+
+/** A model with two outputs for the preferred variant, whose code `countingEngine` stands for. */
+function counting(context: TestContext): { readonly backend: Backend; readonly source: ModelSource } {
+  const instantiate = async (_: unknown, { env }: { env: { memory: WebAssembly.Memory } }): Promise<object> => ({
+    exports: countingEngine(env.memory),
+  });
+  context.mock.method(WebAssembly, "instantiate", instantiate as never);
+  const [backend] = engineBackends(VARIANTS, { ...HOST, read: async () => EMPTY_MODULE });
+  assert.ok(backend !== undefined);
+  const program = new Uint8Array(64);
+  new Uint32Array(program.buffer).set([2, 128, 0, 2], 11); // vocabulary, positions, slot, width
+  const entry = { file: "program.bin", bytes: 64, sha256: "p" };
+  const engine = { program: entry, weights: { bytes: 4, shards: [] } };
+  const files = { engine } as unknown as ModelSource["files"];
+  return { backend, source: { files, file: async () => program, weights: async () => undefined } };
+}
+
+test("a decoder answers in one place again and again, an encoder in a new one", async (context) => {
+  const { backend, source } = counting(context);
+  const limits = { layers: 1, kv_heads: 1, head_dim: 4, cache_tokens: 128 };
+  const decoder = await backend.decoder(source, limits);
+  const first = await decoder.append([1]);
+  assert.deepEqual([...first], [1, 0]);
+  const second = await decoder.append(Array<number>(65).fill(1));
+  assert.deepEqual([...second], [3, 0]); // of the last of two runs
+  assert.equal(second, first);
+  assert.equal(second.buffer.byteLength, 8); // and not the engine's memory
+  await assert.rejects(decoder.append([]), /at least one token/);
+
+  const encoder = await backend.encoder(source, { max_tokens: 8, batch_tokens: 8, pad_id: 0 });
+  const kept = await encoder.logits([[1], [2]]);
+  await encoder.logits([[3]]);
+  assert.deepEqual(kept.map((row) => [...row]), [[1, 0], [1, 0]]);
+});
