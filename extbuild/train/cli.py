@@ -23,7 +23,15 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--data", type=Path, required=True)
         command.add_argument("--work", type=Path, default=Path(".extbuild/train"))
         command.add_argument("--out", type=Path, default=Path("models") / name / "source")
+        command.add_argument("--init", type=Path, help="model directory to begin with")
         command.add_argument("--max-minutes", type=float, default=minutes)
+        command.add_argument(
+            "--max-steps", type=int, default=0, help="budget in steps instead: repeats exactly"
+        )
+        command.add_argument("--rate-scale", type=float, default=1.0, help="times all peak rates")
+        command.add_argument(
+            "--block", type=int, default=64, help="round weights as block_4bit will; 0: not at all"
+        )
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         command.add_argument("--threads", type=int, default=0, help="0: as many as torch likes")
         command.add_argument(
@@ -32,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
             default=shutil.which("g++") is not None,
             help="fuse kernels with a C++ compiler: a minute at the start, faster afterwards",
         )
+        if name == "completion":
+            command.add_argument(
+                "--first-batch", type=int, default=0, help="go on in the data where a run ended"
+            )
+        else:
+            command.add_argument("--vocab", type=int, default=5888, help="most tokens to keep")
     export = commands.add_parser("export-split", help="write a held-out split as JSON lines")
     export.add_argument("model", choices=tuple(MODELS))
     export.add_argument("--split", choices=("validation", "test"), default="test")
@@ -84,9 +98,13 @@ def _train(arguments: argparse.Namespace) -> dict[str, float]:
     import torch
 
     from extbuild.train.device import chosen_device
+    from extbuild.train.loop import Pace
+    from extbuild.train.schedule import Schedule
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    device = chosen_device(arguments.device)
+    pace = Pace(Schedule(arguments.max_minutes * 60, arguments.max_steps))
     if arguments.command == "completion":
         from extbuild.train.completion import CompletionSettings, train_completion
 
@@ -95,9 +113,13 @@ def _train(arguments: argparse.Namespace) -> dict[str, float]:
                 data=arguments.data,
                 work=arguments.work,
                 out=arguments.out,
-                device=chosen_device(arguments.device),
-                max_minutes=arguments.max_minutes,
+                device=device,
+                pace=pace,
                 is_compiled=arguments.compile,
+                init=arguments.init,
+                first_batch=arguments.first_batch,
+                rate_scale=arguments.rate_scale,
+                block=arguments.block,
             )
         )
     from extbuild.train.moderation import ModerationSettings, train_moderation
@@ -107,8 +129,12 @@ def _train(arguments: argparse.Namespace) -> dict[str, float]:
             data=arguments.data,
             work=arguments.work,
             out=arguments.out,
-            device=chosen_device(arguments.device),
-            max_minutes=arguments.max_minutes,
+            device=device,
+            pace=pace,
             is_compiled=arguments.compile,
+            init=arguments.init,
+            vocab_size=arguments.vocab,
+            rate_scale=arguments.rate_scale,
+            block=arguments.block,
         )
     )

@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from extbuild.train.checkpoint import RunState, load_checkpoint, save_checkpoint
+from extbuild.errors import DataError
+from extbuild.train.average import WeightAverage
 from extbuild.train.completion_data import CompletionData, load_completion_data
 from extbuild.train.completion_export import export_completion, held_out_bits_per_byte
-from extbuild.train.device import half_precision
+from extbuild.train.grid import BlockGrid
+from extbuild.train.initial import load_weights, read_weights
+from extbuild.train.loop import Pace, Trainee, fit
 from extbuild.train.manifest import write_figures
 from extbuild.train.models.llama import LlamaForText, LlamaShape
 from extbuild.train.pack import batches_from, window_count, windows
 from extbuild.train.run_log import RunLog
-from extbuild.train.schedule import Every, TimedSchedule
 
 SNAPSHOT_WINDOWS = 200
 """Test windows behind the figure of a snapshot."""
 
 Optimizers = list[torch.optim.Optimizer]
+Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class CompletionSettings:
-    """Everything that decides a run. Learning rates are peaks."""
+    """Everything that decides a run. Learning rates are peaks, times ``rate_scale``.
+
+    ``init`` names a model directory to begin with, and ``first_batch`` the first batch to read, so
+    that a run can go on where an earlier one ended. ``block``: weights are rounded in each step as
+    the pass block_4bit rounds them; 0 for not at all.
+    """
 
     data: Path
     work: Path
     out: Path
     device: torch.device
-    max_minutes: float
+    pace: Pace
     is_compiled: bool
+    init: Path | None = None
+    first_batch: int = 0
+    block: int = 64
     shape: LlamaShape = field(default_factory=LlamaShape)
     window: int = 256
-    batch: int = 16
+    batch: int = 32
     matrix_rate: float = 4e-3
     other_rate: float = 3e-3
+    rate_scale: float = 1.0
     weight_decay: float = 0.1
-    clip: float = 1.0
+    average_decay: float = 0.995
     seed: int = 20
-    checkpoint_s: float = 300.0
-    snapshot_s: float = 1200.0
 
     @property
     def folder(self) -> Path:
@@ -84,7 +95,7 @@ def optimizers_for(network: LlamaForText, settings: CompletionSettings) -> Optim
     return [
         torch.optim.Muon(
             matrices,
-            lr=settings.matrix_rate,
+            lr=settings.matrix_rate * settings.rate_scale,
             weight_decay=settings.weight_decay,
             momentum=0.95,
             adjust_lr_fn="match_rms_adamw",
@@ -94,7 +105,7 @@ def optimizers_for(network: LlamaForText, settings: CompletionSettings) -> Optim
                 {"params": tables, "weight_decay": settings.weight_decay / 10},
                 {"params": vectors, "weight_decay": 0.0},
             ],
-            lr=settings.other_rate,
+            lr=settings.other_rate * settings.rate_scale,
             betas=(0.9, 0.95),
             fused=True,
         ),
@@ -102,7 +113,7 @@ def optimizers_for(network: LlamaForText, settings: CompletionSettings) -> Optim
 
 
 def train_completion(settings: CompletionSettings) -> dict[str, float]:
-    """Train until the time is spent, export, and give the figures of the test split.
+    """Train until the budget is spent, export the average, and give the figures of the test split.
 
     Goes on from the checkpoint of the work folder when there is one.
     """
@@ -111,86 +122,82 @@ def train_completion(settings: CompletionSettings) -> dict[str, float]:
         settings.data, settings.folder, settings.shape.vocab_size, settings.seed
     )
     network = LlamaForText(settings.shape).to(settings.device)
-    optimizers = optimizers_for(network, settings)
-    checkpoint = settings.folder / "checkpoint.pt"
-    state = load_checkpoint(checkpoint, network, optimizers)
+    if settings.init is not None:
+        _begin_with(network, settings.init, data)
+    trainee = Trainee(
+        network,
+        optimizers_for(network, settings),
+        WeightAverage(network, settings.average_decay),
+        _grid(network, settings.block),
+        settings.device,
+    )
+    loss = NextTokenLoss(network)
+    compute = torch.compile(loss) if settings.is_compiled else loss
+
+    def bits(max_windows: int | None) -> float | None:
+        return held_out_bits_per_byte(network, data, settings.window, max_windows, settings.device)
+
     with RunLog("completion", settings.folder / "metrics.jsonl") as log:
-        state = _fit(network, optimizers, data, settings, state, log)
-        save_checkpoint(checkpoint, network, optimizers, state)
+
+        def snapshot() -> None:
+            found = bits(SNAPSHOT_WINDOWS)
+            if found is not None:
+                log.event("snapshot", bits_per_byte=found)
+            log.say(f"completion: {found} bits per byte on part of the test split, as shipped")
+
+        state = fit(
+            trainee,
+            lambda ids: compute(torch.from_numpy(ids).to(settings.device)),
+            lambda position: _batches(data, settings, position),
+            lambda ids: settings.batch * settings.window,
+            settings.pace,
+            settings.folder / "checkpoint.pt",
+            log,
+            snapshot,
+        )
         figures: dict[str, float] = {
-            "bytes": export_completion(network, data.tokenizer, settings.out),
             "steps": state.step,
             "minutes": state.elapsed_s / 60,
             "tokens": state.step * settings.batch * settings.window,
         }
-        bits = held_out_bits_per_byte(network, data, settings.window, None, settings.device)
-        if bits is not None:
-            figures["bits_per_byte"] = bits
+        found = {"bits_per_byte.last": bits(None)}
+        trainee.average.keep()
+        found["bits_per_byte"] = bits(None)
+        with trainee.rounded():
+            found["bits_per_byte.rounded"] = bits(None)
+        figures |= {name: value for name, value in found.items() if value is not None}
+        figures["bytes"] = export_completion(network, data.tokenizer, settings.out)
         log.event("done", **figures)
     write_figures(settings.folder / "figures.json", figures)
     return figures
 
 
-def _fit(
-    network: LlamaForText,
-    optimizers: Optimizers,
-    data: CompletionData,
-    settings: CompletionSettings,
-    state: RunState,
-    log: RunLog,
-) -> RunState:
-    schedule = TimedSchedule(settings.max_minutes * 60)
-    loss_of = NextTokenLoss(network)
-    compute = torch.compile(loss_of) if settings.is_compiled else loss_of
-    save_due = Every(settings.checkpoint_s, state.elapsed_s)
-    snapshot_due = Every(settings.snapshot_s, state.elapsed_s)
+def _batches(
+    data: CompletionData, settings: CompletionSettings, position: int
+) -> Iterator[tuple[int, Ids]]:
     stream = data.streams["train"]
     count = window_count(len(stream), settings.window)
-    network.train()
-    smooth, first = 0.0, state.step
-    base_s, started = state.elapsed_s, time.monotonic()
-    for position, chosen in batches_from(state.position, count, settings.batch, settings.seed):
-        if schedule.is_over(state.elapsed_s):
-            break
-        ids = torch.from_numpy(windows(stream, settings.window, chosen)).to(settings.device)
-        _set_rates(optimizers, settings, schedule.factor(state.elapsed_s))
-        loss = _step(compute, network, optimizers, ids, settings)
-        elapsed = base_s + time.monotonic() - started
-        state = RunState(state.step + 1, position, elapsed)
-        smooth = loss if smooth == 0.0 else 0.98 * smooth + 0.02 * loss
-        speed = (state.step - first) * settings.batch * settings.window / (elapsed - base_s)
-        log.step(schedule.progress(elapsed), loss=smooth, tokens_s=speed, step=state.step)
-        if save_due(elapsed):
-            save_checkpoint(settings.folder / "checkpoint.pt", network, optimizers, state)
-        if snapshot_due(elapsed):
-            export_completion(network, data.tokenizer, settings.out)
-            bits = held_out_bits_per_byte(
-                network, data, settings.window, SNAPSHOT_WINDOWS, settings.device
-            )
-            log.say(f"completion: snapshot exported, {bits} bits per byte on part of the test")
-    return state
+    first = settings.first_batch
+    for after, chosen in batches_from(first + position, count, settings.batch, settings.seed):
+        yield after - first, windows(stream, settings.window, chosen)
 
 
-def _set_rates(optimizers: Optimizers, settings: CompletionSettings, factor: float) -> None:
-    for optimizer, peak in zip(
-        optimizers, (settings.matrix_rate, settings.other_rate), strict=True
-    ):
-        for group in optimizer.param_groups:
-            group["lr"] = peak * factor
+def _grid(network: LlamaForText, block: int) -> BlockGrid | None:
+    """All matrices: layers, and the embedding table that is also the head."""
+    if not block:
+        return None
+    matrices = {name: p for name, p in network.named_parameters() if p.dim() == 2}
+    return BlockGrid(matrices, block)
 
 
-def _step(
-    compute: Callable[..., Tensor],
-    network: LlamaForText,
-    optimizers: Optimizers,
-    ids: Tensor,
-    settings: CompletionSettings,
-) -> float:
-    with half_precision(settings.device):
-        loss = compute(ids)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return loss.item()
+def _begin_with(network: LlamaForText, folder: Path, data: CompletionData) -> None:
+    own = data.tokenizer.get_vocab()
+    path = folder / "tokenizer.json"
+    if not path.is_file() or type(data.tokenizer).from_file(str(path)).get_vocab() != own:
+        raise DataError(
+            str(path),
+            "must have the vocabulary of this run",
+            found="another one" if path.is_file() else "nothing",
+            do="train on the same data and vocab_size as that model was, or without --init",
+        )
+    load_weights(network, read_weights(folder), str(folder))

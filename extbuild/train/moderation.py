@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from extbuild.train.augment import AugmentShares
-from extbuild.train.calibrate import Platt
-from extbuild.train.checkpoint import RunState, load_checkpoint, save_checkpoint
-from extbuild.train.device import half_precision
+from extbuild.train.average import WeightAverage
+from extbuild.train.grid import BlockGrid
+from extbuild.train.initial import read_weights
+from extbuild.train.loop import Pace, Trainee, fit
 from extbuild.train.manifest import data_file, write_figures, write_manifest
 from extbuild.train.models.bert import BertForLabels, BertShape
 from extbuild.train.moderation_data import (
@@ -32,10 +33,9 @@ from extbuild.train.moderation_data import (
 )
 from extbuild.train.moderation_export import Judge, calibrated, calibrations, mean_auc
 from extbuild.train.moderation_report import moderation_figures
-from extbuild.train.pretrained import load_pretrained, old_ids, pretrained_folder
-from extbuild.train.rows import LABELS, Row, Split
+from extbuild.train.pretrained import load_pretrained, load_trained, old_ids, pretrained_folder
+from extbuild.train.rows import LABELS, Row
 from extbuild.train.run_log import RunLog
-from extbuild.train.schedule import Every, TimedSchedule
 
 SNAPSHOT_ROWS = 1500
 """About so many validation rows, spread over all sources, give the figure of a snapshot."""
@@ -43,31 +43,34 @@ SNAPSHOT_ROWS = 1500
 
 @dataclass(frozen=True)
 class ModerationSettings:
-    """Everything that decides a run. `rate` is the peak at the top layer.
+    """Everything that decides a run. `rate` is the peak at the top layer, times `rate_scale`.
 
-    `positive_weights` count positives of rare labels more; calibration undoes the shift.
+    `positive_weights` count positives of rare labels more; calibration undoes the shift. `init` is
+    a model directory of an earlier run to begin with, in place of the pretrained encoder. `block`:
+    weights are rounded in each step as the pass block_4bit rounds them; 0 for not at all.
     """
 
     data: Path
     work: Path
     out: Path
     device: torch.device
-    max_minutes: float
+    pace: Pace
     is_compiled: bool
-    vocab_size: int = 8192
+    init: Path | None = None
+    block: int = 64
+    vocab_size: int = 5888
     max_positions: int = 256
     train_tokens: int = 128
     batch_tokens: int = 3072
     rate: float = 2e-4
     head_rate: float = 1e-3
+    rate_scale: float = 1.0
+    average_decay: float = 0.998
     layer_decay: float = 0.88
     weight_decay: float = 0.01
     positive_weights: tuple[float, ...] = (1.0, 2.0, 1.0, 3.0, 1.5, 1.0)
     shares: AugmentShares = field(default_factory=AugmentShares)
-    clip: float = 1.0
     seed: int = 20
-    checkpoint_s: float = 300.0
-    snapshot_s: float = 480.0
 
     @property
     def folder(self) -> Path:
@@ -109,14 +112,18 @@ def parameter_groups(network: BertForLabels, settings: ModerationSettings) -> li
             rate = settings.rate * settings.layer_decay**level
         else:
             rate = settings.rate * settings.layer_decay**depth
+        rate *= settings.rate_scale
         decay = settings.weight_decay if parameter.dim() > 1 else 0.0
         groups.append({"params": [parameter], "lr": rate, "weight_decay": decay})
     return groups
 
 
-def pretrained_judge(settings: ModerationSettings, rows: list[Row]) -> Judge:
-    """The pretrained encoder with a trimmed vocabulary and an untrained head."""
-    folder = pretrained_folder()
+def first_judge(settings: ModerationSettings, rows: list[Row]) -> Judge:
+    """The network to begin with, its vocabulary cut to what `rows` need most.
+
+    The pretrained encoder with an untrained head, or the model of `settings.init`, head and all.
+    """
+    folder = settings.init or pretrained_folder()
     original = read_tokenizer_json(folder / "tokenizer.json")
     path = settings.folder / f"tokenizer-{settings.vocab_size}.json"
     tokenizer = load_small_tokenizer(path, original, rows, settings.data, settings.vocab_size)
@@ -129,14 +136,33 @@ def pretrained_judge(settings: ModerationSettings, rows: list[Row]) -> Judge:
     network = BertForLabels(shape)
     full = full_tokenizer(original)
     tokens = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
-    load_pretrained(network, folder, [old_ids(token, full) for token, _ in tokens])
+    word_ids = [old_ids(token, full) for token, _ in tokens]
+    if settings.init is None:
+        load_pretrained(network, read_weights(folder), word_ids)
+    else:
+        load_trained(network, read_weights(folder), word_ids, str(folder))
     return Judge(network.to(settings.device), tokenizer, settings.device, settings.batch_tokens)
 
 
-def train_moderation(settings: ModerationSettings) -> dict[str, float]:
-    """Train until the time is spent, calibrate, export, and give the figures of the test split.
+def grid_for(network: BertForLabels, block: int) -> BlockGrid | None:
+    """Matrices of the encoder and the words: what block_4bit takes."""
+    if not block:
+        return None
+    return BlockGrid(
+        {
+            name: p
+            for name, p in network.named_parameters()
+            if p.dim() == 2 and (".dense." in name or ".self." in name or "word_emb" in name)
+        },
+        block,
+    )
 
-    Goes on from the checkpoint of the work folder when there is one.
+
+def train_moderation(settings: ModerationSettings) -> dict[str, float]:
+    """Train until the budget is spent, calibrate, export, and give the figures of the test split.
+
+    Goes on from the checkpoint of the work folder when there is one. Calibration and figures are
+    those of the averaged weights, rounded as they will ship.
     """
     torch.manual_seed(settings.seed)
     splits = load_splits(settings.data, settings.seed)
@@ -145,21 +171,43 @@ def train_moderation(settings: ModerationSettings) -> dict[str, float]:
         [data_file(moderation_file(settings.data))],
         {name: len(rows) for name, rows in splits.items()},
     )
-    judge = pretrained_judge(settings, splits["train"])
-    optimizer = torch.optim.AdamW(parameter_groups(judge.network, settings), fused=True)
-    checkpoint = settings.folder / "checkpoint.pt"
-    state = load_checkpoint(checkpoint, judge.network, [optimizer])
+    judge = first_judge(settings, splits["train"])
+    trainee = Trainee(
+        judge.network,
+        [torch.optim.AdamW(parameter_groups(judge.network, settings), fused=True)],
+        WeightAverage(judge.network, settings.average_decay),
+        grid_for(judge.network, settings.block),
+        settings.device,
+    )
+    loss = LabelLoss(judge.network, settings.positive_weights).to(settings.device)
+    compute = torch.compile(loss, dynamic=True) if settings.is_compiled else loss
+    validation, test = splits["validation"], splits["test"]
     with RunLog("moderation", settings.folder / "metrics.jsonl") as log:
-        state = _fit(judge, optimizer, splits, settings, state, log)
-        save_checkpoint(checkpoint, judge.network, [optimizer], state)
-        validation, test = splits["validation"], splits["test"]
-        raw = judge.logits(validation)
+
+        def snapshot() -> None:
+            part = validation[:: len(validation) // SNAPSHOT_ROWS + 1]
+            auc = mean_auc(judge.logits(part), part)
+            if auc is not None:
+                log.event("snapshot", auc_mean=auc)
+            log.say(f"moderation: mean AUC {auc} on part of validation, as shipped")
+
+        state = fit(
+            trainee,
+            lambda batch: compute(*_tensors(batch, settings.device)),
+            lambda position: _batches(splits["train"], judge.tokenizer, settings, position),
+            lambda batch: int(batch.ids.size),
+            settings.pace,
+            settings.folder / "checkpoint.pt",
+            log,
+            snapshot,
+        )
+        trainee.average.keep()
+        with trainee.rounded():
+            raw = judge.logits(validation)
+            raw_test = judge.logits(test)
         platts = calibrations(raw, validation)
         size = judge.export(platts, settings.out)
-        final = {
-            "validation": calibrated(raw, platts),
-            "test": calibrated(judge.logits(test), platts),
-        }
+        final = {"validation": calibrated(raw, platts), "test": calibrated(raw_test, platts)}
         np.savez(settings.folder / "logits.npz", allow_pickle=False, **final)
         figures = moderation_figures((validation, final["validation"]), (test, final["test"]))
         figures |= {"bytes": size, "steps": state.step, "minutes": state.elapsed_s / 60}
@@ -169,68 +217,20 @@ def train_moderation(settings: ModerationSettings) -> dict[str, float]:
     return figures
 
 
-def _fit(
-    judge: Judge,
-    optimizer: torch.optim.Optimizer,
-    splits: dict[Split, list[Row]],
-    settings: ModerationSettings,
-    state: RunState,
-    log: RunLog,
-) -> RunState:
-    schedule = TimedSchedule(settings.max_minutes * 60)
-    peaks = [group["lr"] for group in parameter_groups(judge.network, settings)]
-    loss_of = LabelLoss(judge.network, settings.positive_weights).to(settings.device)
-    compute = torch.compile(loss_of, dynamic=True) if settings.is_compiled else loss_of
-    save_due = Every(settings.checkpoint_s, state.elapsed_s)
-    snapshot_due = Every(settings.snapshot_s, state.elapsed_s)
-    judge.network.train()
-    smooth, seen = 0.0, 0
-    base_s, started = state.elapsed_s, time.monotonic()
-    for position, batch in training_batches(
-        splits["train"],
-        judge.tokenizer,
+def _batches(
+    rows: list[Row], tokenizer: Tokenizer, settings: ModerationSettings, position: int
+) -> Iterator[tuple[int, Batch]]:
+    return training_batches(
+        rows,
+        tokenizer,
         settings.shares,
         settings.batch_tokens,
         settings.train_tokens,
         settings.seed,
-        state.position,
-    ):
-        if schedule.is_over(state.elapsed_s):
-            break
-        factor = schedule.factor(state.elapsed_s)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * factor
-        loss = _step(compute, judge.network, optimizer, batch, settings)
-        elapsed = base_s + time.monotonic() - started
-        state = RunState(state.step + 1, position, elapsed)
-        seen += int(batch.ids.size)
-        smooth = loss if smooth == 0.0 else 0.98 * smooth + 0.02 * loss
-        speed = seen / (elapsed - base_s)
-        log.step(schedule.progress(elapsed), loss=smooth, tokens_s=speed, step=state.step)
-        if save_due(elapsed):
-            path = settings.folder / "checkpoint.pt"
-            save_checkpoint(path, judge.network, [optimizer], state)
-        if snapshot_due(elapsed):
-            judge.export([Platt(1.0, 0.0)] * len(LABELS), settings.out)
-            part = splits["validation"][:: len(splits["validation"]) // SNAPSHOT_ROWS + 1]
-            auc = mean_auc(judge.logits(part), part)
-            log.say(f"moderation: snapshot exported, mean AUC {auc} on part of validation")
-    return state
+        position,
+    )
 
 
-def _step(
-    compute: Callable[..., Tensor],
-    network: BertForLabels,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    settings: ModerationSettings,
-) -> float:
+def _tensors(batch: Batch, device: torch.device) -> list[Tensor]:
     arrays = (batch.ids, batch.mask, batch.targets, batch.weights)
-    tensors = [torch.from_numpy(array).to(settings.device) for array in arrays]
-    with half_precision(settings.device):
-        loss = compute(*tensors)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss.item()
+    return [torch.from_numpy(array).to(device) for array in arrays]

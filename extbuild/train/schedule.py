@@ -1,7 +1,7 @@
-"""Learning rate and end of a run, both by wall clock.
+"""Learning rate and end of a run, by wall clock or by steps.
 
-A run is given minutes, not steps: on a shared machine the speed is unknown, and a run that is cut
-off before its rate came down is wasted.
+A run is usually given minutes: on a shared machine the speed is unknown, and a run that is cut off
+before its rate came down is wasted. Given steps, it can be repeated exactly.
 """
 
 from __future__ import annotations
@@ -11,31 +11,46 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class TimedSchedule:
-    """Warm up over a share of the time, then fall to `floor` along a cosine.
+class RunState:
+    """Where a run stands: optimiser steps, place in the data stream, seconds of training spent."""
 
-    `factor` multiplies the peak learning rate. Cosine: Loshchilov & Hutter 2016.
+    step: int = 0
+    position: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warm up over a share of the budget, then fall to `floor` along a cosine.
+
+    `factor` multiplies the peak learning rate. Cosine: Loshchilov & Hutter 2016. The budget is
+    `budget_s` seconds of training, or `budget_steps` where that is not 0.
     """
 
     budget_s: float
+    budget_steps: int = 0
     warmup_share: float = 0.03
     floor: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.budget_s <= 0:
-            raise ValueError(f"TimedSchedule: budget_s must be positive, got {self.budget_s}")
+        if self.budget_s <= 0 or self.budget_steps < 0:
+            found = f"{self.budget_s} s, {self.budget_steps} steps"
+            raise ValueError(f"Schedule: the budget must be positive, got {found}")
 
-    def progress(self, elapsed_s: float) -> float:
+    def progress(self, state: RunState) -> float:
         """Share of the budget that is spent, 0 to 1."""
-        return min(1.0, max(0.0, elapsed_s / self.budget_s))
+        spent = (
+            state.step / self.budget_steps if self.budget_steps else state.elapsed_s / self.budget_s
+        )
+        return min(1.0, max(0.0, spent))
 
-    def is_over(self, elapsed_s: float) -> bool:
+    def is_over(self, state: RunState) -> bool:
         """True when the budget is spent."""
-        return elapsed_s >= self.budget_s
+        return self.progress(state) >= 1.0
 
-    def factor(self, elapsed_s: float) -> float:
-        """Multiplier of the peak learning rate after `elapsed_s` seconds of training."""
-        progress = self.progress(elapsed_s)
+    def factor(self, state: RunState) -> float:
+        """Multiplier of the peak learning rate for the next step."""
+        progress = self.progress(state)
         if progress < self.warmup_share:
             # Not 0: the first step, before any time is spent, should count too.
             return max(progress, 0.01 * self.warmup_share) / self.warmup_share

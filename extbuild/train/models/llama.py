@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from extbuild.train.byte_pairs import END_OF_TEXT_ID
+
 
 @dataclass(frozen=True)
 class LlamaShape:
@@ -44,6 +46,19 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
+def causal_bias(input_ids: Tensor) -> Tensor:
+    """0 where a position may look, -1e4 elsewhere; (batch, 1, seq, seq) for ids (batch, seq).
+
+    Windows are cut from documents packed one after the other. Each begins with a separator, and no
+    position looks beyond the beginning of its own.
+    """
+    seq = input_ids.shape[1]
+    later = torch.ones(seq, seq, dtype=torch.bool, device=input_ids.device).triu(1)
+    document = (input_ids == END_OF_TEXT_ID).cumsum(dim=1)
+    foreign = document[:, None, :, None] != document[:, None, None, :]
+    return torch.zeros(1, device=input_ids.device).masked_fill(later | foreign, -1e4)
+
+
 class RmsNorm(nn.Module):
     """x / rms(x) * weight (Zhang & Sennrich 2019)."""
 
@@ -73,7 +88,7 @@ class SelfAttention(nn.Module):
         self.o_proj = nn.Linear(query_size, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, causal: Tensor) -> Tensor:
-        """`x` (batch, seq, hidden); tables (seq, head_dim); `causal` (seq, seq) is added."""
+        """`x` (batch, seq, hidden); tables (seq, head_dim); `causal` (batch, 1, seq, seq)."""
         shape = self.shape
         batch, seq, _ = x.shape
         query = self.q_proj(x).view(batch, seq, shape.heads, shape.head_dim).transpose(1, 2)
@@ -140,8 +155,7 @@ class Decoder(nn.Module):
         seq = input_ids.shape[1]
         cos = self.get_buffer("cos")[:seq]
         sin = self.get_buffer("sin")[:seq]
-        later = torch.ones(seq, seq, dtype=torch.bool, device=input_ids.device).triu(1)
-        causal = torch.zeros(seq, seq, device=input_ids.device).masked_fill(later, -1e4)
+        causal = causal_bias(input_ids)
         hidden: Tensor = self.embed_tokens(input_ids)
         for layer in self.layers:
             hidden = layer(hidden, cos, sin, causal)
