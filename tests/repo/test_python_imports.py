@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": BASE
     | {"budget", "bundle", "cache", "evaluate", "package", "prepare", "process", "progress"}
     | {"report", "shard", "targets"},
-    "train": BASE | {"ort", "evaluate", "source", "process"},
+    "train": BASE | {"compress", "ort", "evaluate", "source", "process"},
     "bench": BASE
     | {"browsers", "bundle", "cache", "compile", "compress", "engine", "evaluate", "ort"}
     | {"pipeline", "process", "progress", "report", "shard", "source"},
